@@ -1,0 +1,226 @@
+"""The document store as services see it.
+
+A document and the events that tell of its change are written in one atomic write: the events are appended to the
+document's own outbox. No operation spans two documents, so the port is equally true on a server without transactions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection as SizedIterable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from continuity.kernel.errors import Absent, Conflict, Exists, Full, Unavailable
+
+Json: TypeAlias = Any
+Body: TypeAlias = Mapping[str, Json]
+
+INBOX_LIMIT = 64
+"""How many consumed events a document remembers, newest last."""
+
+
+@dataclass(eq=False)
+class DocumentMissing(Absent):
+    """No document of this project has the id."""
+
+    template = "{collection} {id!r} does not exist"
+    collection: str
+    id: str
+
+
+@dataclass(eq=False)
+class DocumentExists(Exists):
+    """A document with this id, or with the same value under a unique index, stands already."""
+
+    template = "{collection} {id!r} exists already"
+    collection: str
+    id: str
+
+
+@dataclass(eq=False)
+class VersionConflict(Conflict):
+    """The document changed since it was read."""
+
+    template = "{collection} {id!r} is no longer at version {version}"
+    collection: str
+    id: str
+    version: int
+
+
+@dataclass(eq=False)
+class DocumentsUnavailable(Unavailable):
+    """The store does not answer, or cannot write."""
+
+    template = "the document store does not answer: {cause}"
+    cause: str
+
+
+@dataclass(eq=False)
+class DocumentsBusy(Full):
+    """More operations wait for the store than it queues."""
+
+    template = "{waiting} operations wait for the document store; the limit is {limit}"
+    waiting: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A named set of documents and the top-level body fields that are looked up.
+
+    ``unique`` and ``indexes`` are tuples of fields; unique ones hold within a project and ignore documents that lack
+    the field. A descending field begins with ``-``.
+    """
+
+    name: str
+    unique: tuple[tuple[str, ...], ...] = ()
+    indexes: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class OutgoingEvent:
+    """An event that waits in an outbox. ``time`` is seconds since the epoch; ``payload`` is serialized protobuf."""
+
+    id: str
+    source: str
+    type: str
+    topic: str
+    key: str
+    project: str
+    time: float
+    payload: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ref:
+    """Names one document."""
+
+    collection: str
+    project: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """One stored document. ``inbox`` holds the keys of the events that it has consumed, newest last."""
+
+    project: str
+    id: str
+    version: int
+    body: Body
+    inbox: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some documents in order, and the token that asks for the next ones (empty on the last page)."""
+
+    documents: tuple[Document, ...]
+    next_token: str
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition on a top-level body field; a missing field equals ``None`` and is below nothing."""
+
+    field: str
+    operator: Literal["=", "<=", "in"]
+    value: Json
+
+
+def equal(field: str, value: Json) -> Condition:
+    """Ask that the field equals the value."""
+    return Condition(field, "=", value)
+
+
+def at_most(field: str, value: float) -> Condition:
+    """Ask that the field holds a number no greater than the value."""
+    return Condition(field, "<=", value)
+
+
+def one_of(field: str, values: SizedIterable[Json]) -> Condition:
+    """Ask that the field equals one of the values."""
+    return Condition(field, "in", tuple(values))
+
+
+class Documents(Protocol):
+    """A store of documents. Every write is durable when it returns."""
+
+    async def get(self, collection: Collection, project: str, id: str) -> Document:
+        """Return a document. Raises ``DocumentMissing``."""
+        ...
+
+    async def insert(
+        self, collection: Collection, document: Document, events: Sequence[OutgoingEvent] = (), owner: str = ""
+    ) -> None:
+        """Write a new document at version 1, with its events. Raises ``DocumentExists``."""
+        ...
+
+    async def replace(
+        self,
+        collection: Collection,
+        document: Document,
+        events: Sequence[OutgoingEvent] = (),
+        owner: str = "",
+        consumed: str = "",
+    ) -> None:
+        """Write the body over ``document.version``, which becomes one more; append the events to the outbox.
+
+        ``consumed`` is the key of the event that caused the change; it goes into the inbox in the same write. ``owner``
+        names the relay that will publish the events. Raises ``VersionConflict`` and ``DocumentMissing``.
+        """
+        ...
+
+    async def delete(self, collection: Collection, project: str, id: str) -> None:
+        """Remove a document and whatever waits in its outbox. Nothing happens when it is absent."""
+        ...
+
+    async def page(
+        self,
+        collection: Collection,
+        where: Sequence[Condition] = (),
+        *,
+        project: str | None,
+        order: Sequence[str] = (),
+        limit: int = 50,
+        token: str = "",
+    ) -> Page:
+        """Return documents in ``order`` (then by id); ``project`` None means those of every project."""
+        ...
+
+    async def count(self, collection: Collection, where: Sequence[Condition], *, project: str | None) -> int:
+        """Return how many documents meet the conditions."""
+        ...
+
+    async def claim(
+        self, collection: Collection, where: Sequence[Condition], order: Sequence[str], changes: Body
+    ) -> Document | None:
+        """Set ``changes`` on the first document that meets ``where`` and return it as changed; None when there is none.
+
+        Two callers at once never get the same document while the changes make it fail ``where``.
+        """
+        ...
+
+    async def due_outboxes(
+        self, collections: Sequence[Collection], now: float, until: float, owner: str, limit: int
+    ) -> tuple[Ref, ...]:
+        """Take over outboxes whose time has come: they are ``owner``'s until ``until`` (seconds since the epoch)."""
+        ...
+
+    async def outbox(self, ref: Ref) -> tuple[OutgoingEvent, ...]:
+        """Return the waiting events of a document, oldest first; none when the document is absent."""
+        ...
+
+    async def settle(self, published: Mapping[Ref, Sequence[str]]) -> None:
+        """Clear events (by id) that have been published from their documents' outboxes."""
+        ...
+
+    async def check(self) -> None:
+        """Raise ``DocumentsUnavailable`` unless the store accepts writes."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is queued and let go of the store."""
+        ...

@@ -1,0 +1,97 @@
+"""Tables, indexes and conditions as SQL. Field names come from code, never from a caller; values are parameters."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from continuity.documents.port import Collection, Condition
+from continuity.kernel.errors import InvalidValue
+
+
+def table(collection: Collection) -> str:
+    """Return the name of the collection's table."""
+    return f'"c_{collection.name}"'
+
+
+def column(field: str) -> str:
+    """Return the expression for a body field; indexes use the same one."""
+    return f"json_extract(body, '$.{field}')"
+
+
+def schema(collection: Collection) -> list[str]:
+    """Return the statements that create the collection's table and indexes."""
+    name = table(collection)
+    statements = [
+        f"CREATE TABLE IF NOT EXISTS {name} (project TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,"
+        " body TEXT NOT NULL, inbox TEXT NOT NULL DEFAULT '[]', outbox TEXT, outbox_due_time REAL, outbox_owner TEXT,"
+        " PRIMARY KEY (project, id))",
+        f'CREATE INDEX IF NOT EXISTS "c_{collection.name}_outbox" ON {name} (outbox_due_time)'
+        " WHERE outbox_due_time IS NOT NULL",
+    ]
+    for fields in collection.unique:
+        columns = ", ".join(column(field) for field in fields)
+        present = " AND ".join(f"{column(field)} IS NOT NULL" for field in fields)
+        statements.append(
+            f"CREATE UNIQUE INDEX IF NOT EXISTS {_index(collection, 'u', fields)} ON {name} (project, {columns})"
+            f" WHERE {present}"
+        )
+    for fields in collection.indexes:
+        columns = ", ".join(_ordered(field) for field in fields)
+        statements.append(f"CREATE INDEX IF NOT EXISTS {_index(collection, 'i', fields)} ON {name} ({columns})")
+    return statements
+
+
+def where_clause(conditions: Sequence[Condition], project: str | None) -> tuple[str, list[Any]]:
+    """Return ``WHERE …`` (or nothing) and its parameters."""
+    terms: list[str] = []
+    parameters: list[Any] = []
+    if project is not None:
+        terms.append("project = ?")
+        parameters.append(project)
+    for condition in conditions:
+        term, values = _term(condition)
+        terms.append(term)
+        parameters.extend(values)
+    return (f" WHERE {' AND '.join(terms)}" if terms else ""), parameters
+
+
+def order_clause(order: Sequence[str]) -> str:
+    """Return ``ORDER BY …``, ended by project and id so that it is total."""
+    return " ORDER BY " + ", ".join([*(_ordered(field) for field in order), "project", "id"])
+
+
+def page_token(offset: int) -> str:
+    """Return an opaque token for a place in a listing."""
+    return base64.urlsafe_b64encode(json.dumps({"offset": offset}).encode()).decode()
+
+
+def page_offset(token: str) -> int:
+    """Return the place that a token stands for. Raises ``InvalidValue`` for what is no token of ours."""
+    if not token:
+        return 0
+    try:
+        offset = json.loads(base64.urlsafe_b64decode(token.encode()))["offset"]
+    except (ValueError, KeyError, TypeError):
+        raise InvalidValue(field="page_token", value=token, limit="a next_page_token of an earlier answer") from None
+    return int(offset)
+
+
+def _ordered(field: str) -> str:
+    return f"{column(field[1:])} DESC" if field.startswith("-") else column(field)
+
+
+def _index(collection: Collection, kind: str, fields: Sequence[str]) -> str:
+    return '"' + "_".join([f"c_{collection.name}", kind, *(field.lstrip("-") for field in fields)]) + '"'
+
+
+def _term(condition: Condition) -> tuple[str, list[Any]]:
+    expression = column(condition.field)
+    if condition.operator == "in":
+        marks = ", ".join("?" * len(condition.value))
+        return f"{expression} IN ({marks})", list(condition.value)
+    if condition.operator == "=" and condition.value is None:
+        return f"{expression} IS NULL", []
+    return f"{expression} {condition.operator} ?", [condition.value]

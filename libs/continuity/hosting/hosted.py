@@ -1,0 +1,118 @@
+"""A service as its bootstrap hands it over, and the host that runs one or several of them behind one port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from continuity.kernel.errors import ContinuityError
+from continuity.messaging.bus import EventBus
+from continuity.rpc.server import Registration, RpcServer
+
+_log = logging.getLogger(__name__)
+
+Check = Callable[[], Awaitable[None]]
+"""Returns when all is well and raises a ``ContinuityError`` when not."""
+
+HEALTH_INTERVAL_S = 2.0
+FIRST_RESTART_S = 0.5
+MAX_RESTART_S = 10.0
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """One service, wired and not yet running.
+
+    ``background`` are endless tasks, ``dependencies`` are checks with health names of their own, ``idle`` tells whether
+    no accepted work is unfinished.
+    """
+
+    name: str
+    rpc_names: Sequence[str]
+    register: Registration
+    bus: EventBus
+    store: Check
+    background: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    dependencies: Mapping[str, Check] = field(default_factory=dict)
+    idle: Callable[[], Awaitable[bool]] | None = None
+    close: Callable[[], Awaitable[None]] | None = None
+
+
+class Host:
+    """Runs services on one gRPC server: SERVING while a service's own store accepts writes, drained on stop."""
+
+    def __init__(self, listen_address: str, services: Sequence[Hosted]) -> None:
+        self.server = RpcServer(listen_address)
+        self._services = tuple(services)
+        self._tasks: list[asyncio.Task[None]] = []
+        for service in self._services:
+            self.server.add(service.register, service.rpc_names)
+
+    async def start(self) -> str:
+        """Start consuming, the background tasks and the server; return the address."""
+        await asyncio.gather(*(service.bus.start() for service in self._services))
+        for service in self._services:
+            for name, run in service.background.items():
+                self._tasks.append(asyncio.create_task(_kept_running(f"{service.name}.{name}", run)))
+        address = await self.server.start()
+        await self._look_after()
+        self._tasks.append(asyncio.create_task(_kept_running("health", self._watch_health)))
+        return address
+
+    async def idle(self) -> bool:
+        """Tell whether no call is in flight and no accepted work is unfinished."""
+        if self.server.calls.in_flight:
+            return False
+        answers = [await service.idle() for service in self._services if service.idle is not None]
+        return all(answers)
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuse new calls, let running ones finish, stop consuming, end the background tasks."""
+        await self.server.stop(grace_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(service.bus.stop() for service in self._services), return_exceptions=True)
+        for service in self._services:
+            if service.close is not None:
+                await service.close()
+
+    async def _watch_health(self) -> None:
+        while True:
+            await asyncio.sleep(HEALTH_INTERVAL_S)
+            await self._look_after()
+
+    async def _look_after(self) -> None:
+        every = [await self._health_of(service) for service in self._services]
+        await self.server.set_health("", all(every))
+
+    async def _health_of(self, service: Hosted) -> bool:
+        serving = await _passes(service.store)
+        for name in service.rpc_names:
+            await self.server.set_health(name, serving)
+        for name, check in service.dependencies.items():
+            await self.server.set_health(name, await _passes(check))
+        return serving
+
+
+async def _passes(check: Check) -> bool:
+    try:
+        async with asyncio.timeout(HEALTH_INTERVAL_S * 2):
+            await check()
+    except (ContinuityError, TimeoutError):
+        return False
+    return True
+
+
+async def _kept_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run an endless task; when it breaks, say so and begin it again, later each time."""
+    delay_s = FIRST_RESTART_S
+    while True:
+        try:
+            await run()
+        except Exception:
+            _log.exception("%s broke; it begins again in %.1f s", name, delay_s)
+        await asyncio.sleep(delay_s)
+        delay_s = min(MAX_RESTART_S, delay_s * 2)

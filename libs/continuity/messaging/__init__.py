@@ -1,0 +1,1 @@
+"""Events between services: CloudEvents on Kafka, published from outboxes, consumed idempotently."""

@@ -1,0 +1,68 @@
+"""The topics, as the YAML files under ``deploy/kafka/topics`` declare them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from continuity.kernel.errors import InvalidValue
+
+TOPICS_FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "kafka" / "topics"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic. ``retention_s`` None keeps everything; ``dead_letter`` is empty where nothing is retried."""
+
+    name: str
+    owner: str
+    key: str
+    partitions: int
+    retention_s: float | None
+    consumers: tuple[str, ...]
+    events: tuple[str, ...]
+    dead_letter: str
+    outbox: bool
+
+
+def load_topics(folder: Path = TOPICS_FOLDER) -> Mapping[str, Topic]:
+    """Return every declared topic by name. Raises ``InvalidValue`` naming the file and the field."""
+    topics = [_topic(path, yaml.safe_load(path.read_text())) for path in sorted(folder.glob("*.yaml"))]
+    if not topics:
+        raise InvalidValue(field="topics_folder", value=str(folder), limit="a folder with one YAML file a topic")
+    return {topic.name: topic for topic in topics}
+
+
+def _topic(path: Path, declared: dict[str, Any]) -> Topic:
+    try:
+        return Topic(
+            name=declared["name"],
+            owner=declared["owner"],
+            key=declared["key"],
+            partitions=int(declared["partitions"]),
+            retention_s=None if declared["retention"] == "unlimited" else float(declared["retention"]),
+            consumers=tuple(declared["consumers"]),
+            events=tuple(declared["events"]),
+            dead_letter=declared.get("dead_letter", ""),
+            outbox=bool(declared.get("outbox", True)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidValue(field=f"{path.name}: {error}", value=declared, limit="see the other topics") from error
+
+
+def consumer_groups(topics: Mapping[str, Topic]) -> dict[str, tuple[str, ...]]:
+    """Return the groups whose handling of a topic's events must be complete, for topics that have an outbox."""
+    return {topic.name: topic.consumers for topic in topics.values() if topic.outbox}
+
+
+def broker_topics(topics: Mapping[str, Topic]) -> dict[str, Topic]:
+    """Return the topics to create by name, dead-letter topics included."""
+    every = dict(topics)
+    for topic in topics.values():
+        if topic.dead_letter:
+            every.setdefault(topic.dead_letter, topic)
+    return every

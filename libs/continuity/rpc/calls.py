@@ -1,0 +1,145 @@
+"""What every call goes through: project, validation, deadline, errors, and a count of what is in flight.
+
+One interceptor does all of it, so that the order is written down in one place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import protovalidate
+
+from continuity.kernel.errors import ContinuityError, InvalidValue, Late
+from continuity.kernel.ids import new_id
+from continuity.rpc.errors import Context, abort, invalid_request, opaque_status, rich_status
+
+_log = logging.getLogger(__name__)
+
+PROJECT_HEADER = "x-continuity-project"
+DEFAULT_PROJECT = "default"
+MAX_UNARY_S = 60.0
+"""The longest that a unary call may take, whatever deadline the caller sets."""
+
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_OURS = "/continuity.api."
+_current: ContextVar[str] = ContextVar("continuity_project", default=DEFAULT_PROJECT)
+
+
+def current_project() -> str:
+    """Return the project that the running call belongs to."""
+    return _current.get()
+
+
+class Calls(grpc.aio.ServerInterceptor):
+    """Wraps every method of our own services; health and reflection are only counted."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Return the method's handler with all of this around it."""
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.request_streaming:
+            return handler
+        ours = handler_call_details.method.startswith(_OURS)
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                self._streaming(handler.unary_stream, ours),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(handler.unary_unary, ours),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
+
+    def _unary(self, method: Any, ours: bool) -> Any:
+        async def call(request: Any, context: Context) -> Any:
+            self.in_flight += 1
+            try:
+                if ours:
+                    await _admit(request, context)
+                    async with asyncio.timeout(MAX_UNARY_S):
+                        return await method(request, context)
+                return await method(request, context)
+            except Exception as error:
+                await _refuse(error, context)
+            finally:
+                self.in_flight -= 1
+
+        return call
+
+    def _streaming(self, method: Any, ours: bool) -> Any:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+            self.in_flight += 1
+            try:
+                if ours:
+                    await _admit(request, context)
+                async for response in method(request, context):
+                    yield response
+            except Exception as error:
+                await _refuse(error, context)
+            finally:
+                self.in_flight -= 1
+
+        return call
+
+
+async def _admit(request: Any, context: Context) -> None:
+    """Bind the project and check the request against the rules in its proto."""
+    _current.set(_project(context))
+    try:
+        protovalidate.validate(request)
+    except protovalidate.ValidationError as error:
+        violations = [(_path(each.proto.field), each.proto.message) for each in error.violations]
+        await abort(context, invalid_request(violations))
+
+
+def _project(context: Context) -> str:
+    named = dict(context.invocation_metadata() or ()).get(PROJECT_HEADER, DEFAULT_PROJECT)
+    project = named.decode() if isinstance(named, bytes) else named
+    if not _PROJECT.fullmatch(project):
+        raise InvalidValue(field=PROJECT_HEADER, value=project, limit="1 to 63 of a-z, 0-9 and '-'")
+    return project
+
+
+async def _refuse(error: Exception, context: Context) -> None:
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    if isinstance(error, TimeoutError):
+        error = CallTooLong(limit_s=MAX_UNARY_S)
+    if isinstance(error, ContinuityError):
+        await abort(context, rich_status(error))
+    trace_id = new_id()
+    _log.error("call failed, trace %s", trace_id, exc_info=error)
+    await abort(context, opaque_status(trace_id))
+
+
+@dataclass(eq=False)
+class CallTooLong(Late):
+    """A call took longer than any may."""
+
+    template = "the call took longer than {limit_s} s"
+    limit_s: float
+
+
+def _path(field: Any) -> str:
+    """Write a field path as ``shots[3].scene_id``."""
+    parts: list[str] = []
+    for element in field.elements:
+        subscript = element.subscript
+        index = f"[{subscript.value}]" if subscript is not None else ""
+        parts.append(f"{element.field_name}{index}")
+    return ".".join(parts)
