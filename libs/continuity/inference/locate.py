@@ -1,0 +1,44 @@
+"""Where a checkout keeps its Triton."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from continuity.inference.errors import TritonMissing
+
+
+@dataclass(frozen=True)
+class TritonInstallation:
+    """The files of an installed Triton: the wheel's server and libraries, its Python, and a backend directory."""
+
+    server: Path
+    backends: Path
+    programs: Path
+    site_packages: Path
+    libraries: tuple[Path, ...]
+
+
+def locate_triton(root: Path) -> TritonInstallation:
+    """Return the Triton of ``.venv-triton`` and ``.triton`` in ``root``, or raise ``TritonMissing``.
+
+    The Python stub is linked against the shared library of the Python that the virtual environment was made from.
+    """
+    venv = root / ".venv-triton"
+    python = _existing(venv / "bin" / "python")
+    site_packages = _existing(next(iter(venv.glob("lib/python3.*/site-packages")), venv / "lib"))
+    backends = root / ".triton" / "backends"
+    _existing(backends / "python" / "triton_python_backend_stub")
+    return TritonInstallation(
+        server=_existing(site_packages / "pytriton" / "tritonserver" / "bin" / "tritonserver"),
+        backends=backends,
+        programs=venv / "bin",
+        site_packages=site_packages,
+        libraries=(_existing(site_packages / "nvidia_pytriton.libs"), python.resolve().parents[1] / "lib"),
+    )
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise TritonMissing(str(path))
+    return path

@@ -1,0 +1,214 @@
+"""An object store in a folder.
+
+An object is one file: its bytes, then a trailer with check sum and content type, so that both change in one rename
+while a picture still opens in any viewer. Folders are called ``<segment>+``, a character that no key has, so that
+``a/b`` and ``a/b/c`` can both be keys. What is being written lies in ``incoming`` until it is whole and on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import struct
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from continuity.kernel.values import ObjectRef
+from continuity.objects.port import (
+    DEFAULT_MAX_BYTES,
+    MAX_PAGE,
+    ObjectDamaged,
+    ObjectMissing,
+    ObjectPage,
+    ObjectStoreUnavailable,
+    check_content_type,
+    check_key,
+    check_page,
+    check_prefix,
+    check_size,
+    sha256_of,
+)
+
+_INCOMING = "incoming"
+_FOLDER_MARK = "+"
+_LEFT_OVER_AFTER_S = 3600.0
+_LENGTH = struct.Struct(">I")
+_MAX_TRAILER_BYTES = 4096
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class FilesystemObjectStore:
+    """Objects below ``root``, written by ``threads`` threads; several processes may share one root."""
+
+    def __init__(self, root: Path, *, max_bytes: int = DEFAULT_MAX_BYTES, threads: int = 4) -> None:
+        self._root = root
+        self._max_bytes = max_bytes
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="objects")
+        self._durable_folders: set[Path] = set()
+        self._incoming = root / _INCOMING
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        self._sweep()
+
+    async def put(self, key: str, data: bytes, content_type: str) -> ObjectRef:
+        """See ``ObjectStore``. The same bytes again leave the file as it is."""
+        check_size(check_key(key), data, self._max_bytes)
+        return await self._run("put", self._put, key, data, check_content_type(content_type))
+
+    async def get(self, key: str) -> bytes:
+        """See ``ObjectStore``."""
+        return await self._run("get", self._get, check_key(key))
+
+    async def stat(self, key: str) -> ObjectRef:
+        """See ``ObjectStore``."""
+        return await self._run("stat", self._stat, check_key(key))
+
+    async def delete(self, key: str) -> None:
+        """See ``ObjectStore``."""
+        await self._run("delete", self._delete, check_key(key))
+
+    async def list(self, prefix: str, *, limit: int = MAX_PAGE, after: str = "") -> ObjectPage:
+        """See ``ObjectStore``. Folders that cannot hold a wanted key are not entered."""
+        return await self._run("list", self._list, check_prefix(prefix), check_page(limit), after)
+
+    async def close(self) -> None:
+        """See ``ObjectStore``."""
+        await asyncio.to_thread(self._threads.shutdown)
+
+    async def _run(self, operation: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        except OSError as error:
+            detail = error.strerror or type(error).__name__
+            raise ObjectStoreUnavailable(operation=operation, detail=detail) from error
+
+    def _put(self, key: str, data: bytes, content_type: str) -> ObjectRef:
+        ref = ObjectRef(key, sha256_of(data), len(data), content_type)
+        path = self._path(key)
+        self._make_durable(path.parent)
+        blob = data + _trailer(ref)
+        if not (path.is_file() and path.read_bytes() == blob):
+            self._write(path, blob)
+        _sync_folder(path.parent)
+        return ref
+
+    def _write(self, path: Path, blob: bytes) -> None:
+        temporary = self._incoming / uuid.uuid4().hex
+        try:
+            with temporary.open("xb") as file:
+                file.write(blob)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _make_durable(self, folder: Path) -> None:
+        """Create ``folder`` and see to it once that it and all above it are on the disk."""
+        if folder in self._durable_folders or folder == self._root:
+            return
+        self._make_durable(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+        self._durable_folders.add(folder)
+
+    def _get(self, key: str) -> bytes:
+        try:
+            blob = self._path(key).read_bytes()
+        except FileNotFoundError:
+            raise ObjectMissing(key=key) from None
+        ref, trailer_bytes = _read_trailer(key, blob[-_MAX_TRAILER_BYTES:], len(blob))
+        data = blob[: len(blob) - trailer_bytes]
+        if sha256_of(data) != ref.sha256:
+            raise ObjectDamaged(key=key)
+        return data
+
+    def _stat(self, key: str) -> ObjectRef:
+        try:
+            with self._path(key).open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - _MAX_TRAILER_BYTES))
+                return _read_trailer(key, file.read(), size)[0]
+        except FileNotFoundError:
+            raise ObjectMissing(key=key) from None
+
+    def _delete(self, key: str) -> None:
+        path = self._path(key)
+        with suppress(FileNotFoundError):
+            path.unlink()
+            _sync_folder(path.parent)
+
+    def _list(self, prefix: str, limit: int, after: str) -> ObjectPage:
+        keys = list(islice(_keys(self._root, "", prefix, after), limit + 1))
+        refs = []
+        for key in keys[:limit]:
+            with suppress(ObjectMissing):  # deleted in between
+                refs.append(self._stat(key))
+        return ObjectPage(tuple(refs), keys[limit - 1] if len(keys) > limit else None)
+
+    def _path(self, key: str) -> Path:
+        *folders, name = key.split("/")
+        return self._root.joinpath(*(folder + _FOLDER_MARK for folder in folders), name)
+
+    def _sweep(self) -> None:
+        """Remove what writers that died left behind."""
+        for path in self._incoming.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _LEFT_OVER_AFTER_S:
+                    path.unlink()
+
+
+def _keys(folder: Path, above: str, prefix: str, after: str) -> Iterator[str]:
+    """Yield the keys below ``folder`` that start with ``prefix`` and come behind ``after``, in the order of bytes."""
+    with os.scandir(folder) as entries:
+        found = [(entry.name, entry.is_dir()) for entry in entries]
+    names = [
+        name.removesuffix(_FOLDER_MARK) + "/" if is_folder else name for name, is_folder in found if name != _INCOMING
+    ]
+    for name in sorted(names):
+        key = above + name
+        if not name.endswith("/"):
+            if key.startswith(prefix) and key > after:
+                yield key
+        elif _may_hold(key, prefix, after):
+            yield from _keys(folder / (name[:-1] + _FOLDER_MARK), key, prefix, after)
+
+
+def _may_hold(folder: str, prefix: str, after: str) -> bool:
+    return (folder.startswith(prefix) or prefix.startswith(folder)) and (folder > after or after.startswith(folder))
+
+
+def _trailer(ref: ObjectRef) -> bytes:
+    text = json.dumps({"sha256": ref.sha256, "size_bytes": ref.size_bytes, "content_type": ref.content_type}).encode()
+    return text + _LENGTH.pack(len(text))
+
+
+def _read_trailer(key: str, tail: bytes, file_bytes: int) -> tuple[ObjectRef, int]:
+    """Return what the last bytes of a file say of its object, and how many of them say it."""
+    try:
+        trailer_bytes = _LENGTH.unpack(tail[-_LENGTH.size :])[0] + _LENGTH.size
+        known = json.loads(tail[-trailer_bytes : -_LENGTH.size])
+        ref = ObjectRef(key, known["sha256"], known["size_bytes"], known["content_type"])
+    except (struct.error, ValueError, KeyError, TypeError):
+        raise ObjectDamaged(key=key) from None
+    if ref.size_bytes != file_bytes - trailer_bytes:
+        raise ObjectDamaged(key=key)
+    return ref, trailer_bytes
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

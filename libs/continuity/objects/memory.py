@@ -1,0 +1,72 @@
+"""An object store that forgets: for the tests of those who use one."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from continuity.objects.port import (
+    DEFAULT_MAX_BYTES,
+    MAX_PAGE,
+    ObjectDamaged,
+    ObjectMissing,
+    ObjectPage,
+    ObjectRef,
+    ObjectStoreUnavailable,
+    check_content_type,
+    check_key,
+    check_page,
+    check_prefix,
+    check_size,
+    sha256_of,
+)
+
+
+class InMemoryObjectStore:
+    """Keeps objects in ``objects`` (key → reference, bytes); full when they exceed ``capacity_bytes`` together."""
+
+    def __init__(self, *, max_bytes: int = DEFAULT_MAX_BYTES, capacity_bytes: int = 1 << 40) -> None:
+        self.objects: dict[str, tuple[ObjectRef, bytes]] = {}
+        self.capacity_bytes = capacity_bytes
+        self._max_bytes = max_bytes
+
+    async def put(self, key: str, data: bytes, content_type: str) -> ObjectRef:
+        """See ``ObjectStore``."""
+        check_size(check_key(key), data, self._max_bytes)
+        if sum(len(held) for _, held in self.objects.values()) + len(data) > self.capacity_bytes:
+            raise ObjectStoreUnavailable(operation="put", detail="no space left")
+        ref = ObjectRef(key, sha256_of(data), len(data), check_content_type(content_type))
+        self.objects[key] = (ref, data)
+        return ref
+
+    async def get(self, key: str) -> bytes:
+        """See ``ObjectStore``."""
+        ref, data = self._held(key)
+        if sha256_of(data) != ref.sha256:
+            raise ObjectDamaged(key=key)
+        return data
+
+    async def stat(self, key: str) -> ObjectRef:
+        """See ``ObjectStore``."""
+        return self._held(key)[0]
+
+    async def delete(self, key: str) -> None:
+        """See ``ObjectStore``."""
+        self.objects.pop(check_key(key), None)
+
+    async def list(self, prefix: str, *, limit: int = MAX_PAGE, after: str = "") -> ObjectPage:
+        """See ``ObjectStore``."""
+        check_prefix(prefix)
+        check_page(limit)
+        keys = sorted(key for key in self.objects if key.startswith(prefix))
+        start = bisect_right(keys, after)
+        page = keys[start : start + limit]
+        more = start + limit < len(keys)
+        return ObjectPage(tuple(self.objects[key][0] for key in page), page[-1] if more else None)
+
+    async def close(self) -> None:
+        """See ``ObjectStore``."""
+
+    def _held(self, key: str) -> tuple[ObjectRef, bytes]:
+        if check_key(key) not in self.objects:
+            raise ObjectMissing(key=key)
+        return self.objects[key]

@@ -1,0 +1,1 @@
+"""What stands between the outside and the house: photographs, addresses, tokens."""
