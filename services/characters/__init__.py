@@ -1,0 +1,1 @@
+"""Characters made from photographs, and locations."""

@@ -1,0 +1,30 @@
+"""Settings of the embedded runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from continuity.hosting.settings import PlatformSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Settings(PlatformSettings):
+    """One process on one ``home``; ``idle_exit_s`` is how long nothing must happen before it ends by itself."""
+
+    root: Path = ROOT
+    render_slots: int = Field(default=2, ge=1, le=64)
+    cast_deadline_s: float = Field(default=600.0, gt=0, le=86_400)
+    idle_exit_s: float = Field(default=3.0, gt=0)
+
+    @property
+    def lock_path(self) -> Path:
+        """Held for as long as a runtime lives."""
+        return self.home / "runtime.lock"
+
+    @property
+    def runtime_path(self) -> Path:
+        """Tells commands where the runtime listens."""
+        return self.home / "runtime.json"

@@ -1,0 +1,1 @@
+"""Characters cut out of their backgrounds."""

@@ -1,0 +1,1 @@
+"""Prompts built from shots."""

@@ -1,0 +1,1 @@
+"""Render jobs: from submitted shots to stored keyframes."""

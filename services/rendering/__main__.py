@@ -1,0 +1,8 @@
+"""Run the rendering service alone."""
+
+from continuity.hosting.run import run_service
+from services.rendering.bootstrap import COLLECTIONS, bootstrap
+from services.rendering.settings import Settings
+
+if __name__ == "__main__":
+    run_service(Settings(), COLLECTIONS, bootstrap)

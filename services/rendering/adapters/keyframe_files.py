@@ -1,0 +1,58 @@
+"""Keyframes and previews in the object store, encoded in the CPU pool."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from continuity.compute.pool import CpuPool
+from continuity.kernel.values import ObjectRef
+from continuity.objects.port import ObjectStore, put_content
+from services.rendering.adapters.png import encode_keyframe, manifest_text, parameters_text
+from services.rendering.handlers.ports import Picture, RenderTask
+
+
+class StoredKeyframeFiles:
+    """The ``KeyframeFiles`` port."""
+
+    def __init__(self, objects: ObjectStore, pool: CpuPool) -> None:
+        self._objects = objects
+        self._pool = pool
+
+    async def store(self, task: RenderTask, picture: Picture, renderer: str) -> ObjectRef:
+        """Encode a picture with its prompt and settings and store it under the hash of its bytes."""
+        png = await self._pool.run(_encode, picture.pixels, settings_of(task, picture, renderer))
+        return await put_content(self._objects, task.project, "keyframes", png, content_type="image/png", suffix=".png")
+
+    async def store_preview(self, project: str, jpeg: bytes) -> ObjectRef:
+        """Store a preview under the hash of its bytes."""
+        return await put_content(self._objects, project, "previews", jpeg, content_type="image/jpeg", suffix=".jpg")
+
+    async def read(self, key: str) -> bytes:
+        """Return the bytes under a key. Raises ``ContinuityError``."""
+        return await self._objects.get(key)
+
+
+def settings_of(task: RenderTask, picture: Picture, renderer: str) -> dict[str, Any]:
+    """Return what determines the picture: no ids of jobs, no times."""
+    job = task.job
+    height_px, width_px = picture.pixels.shape[:2]
+    prompt = job.prompt
+    return {
+        "renderer": renderer,
+        "prompt": prompt.text if prompt else "",
+        "negative_prompt": prompt.negative if prompt else "",
+        "seed": prompt.seed if prompt else 0,
+        "width_px": width_px,
+        "height_px": height_px,
+        "shot": asdict(job.shot),
+        "cast": [asdict(member) for member in job.cast],
+    }
+
+
+def _encode(pixels: NDArray[np.uint8], settings: dict[str, Any]) -> bytes:
+    texts = {"parameters": parameters_text(settings), "continuity": manifest_text(settings)}
+    return encode_keyframe(pixels, texts)

@@ -1,0 +1,128 @@
+"""The previz renderer: Triton's model ``previz``, which needs no weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import numpy as np
+
+from continuity.api.characters.v1.character_pb2 import Character
+from continuity.api.locations.v1.location_pb2 import Location
+from continuity.inference.client import TritonClient
+from continuity.inference.errors import RendererUnavailable
+from continuity.objects.port import ObjectStore
+from continuity.wire.conversion import opened, word
+from services.rendering.adapters.previz_tensors import PREVIZ
+from services.rendering.domain.errors import RendererDown
+from services.rendering.domain.job import Job
+from services.rendering.domain.shot import Shot
+from services.rendering.handlers.ports import Picture, RenderTask, Step
+
+TIMEOUT_S = 60.0
+NEUTRAL_STUDIO: dict[str, Any] = {"type": "interior", "name": "studio", "kind": "studio", "description": ""}
+_DEFAULTS = {"camera_angle": "eye-level", "composition": "rule-of-thirds", "lighting": "natural", "mood": "neutral"}
+
+
+class PrevizRenderer:
+    """The ``Renderer`` port. ``version`` is the composer's: another version may draw another picture."""
+
+    def __init__(self, triton: TritonClient, objects: ObjectStore, version: str) -> None:
+        self.name = version
+        self._triton = triton
+        self._objects = objects
+
+    async def check(self) -> None:
+        """Raise ``RendererDown`` unless Triton has the model ready."""
+        if not await self._triton.ready(PREVIZ.name):
+            raise RendererDown(cause="Triton is not ready")
+
+    async def render(self, task: RenderTask) -> AsyncIterator[Step | Picture]:
+        """Yield steps and, last, the picture. Closing the iterator cancels the request."""
+        inputs = await self._inputs(task.job)
+        stream = self._triton.stream(
+            PREVIZ, inputs, request_id=task.job.id, timeout_s=TIMEOUT_S, priority=task.job.priority
+        )
+        try:
+            async with aclosing(stream) as responses:
+                async for response in responses:
+                    if "image" in response:
+                        yield Picture(response["image"])
+                    else:
+                        yield Step(int(response["step"][0]), int(response["steps"][0]), bytes(response["preview"][0]))
+        except RendererUnavailable as error:
+            raise RendererDown(cause=error.detail) from error
+
+    async def _inputs(self, job: Job) -> dict[str, Any]:
+        characters = [opened(content, Character) for content in job.characters]
+        location = opened(job.location, Location) if job.location else None
+        spec = frame_spec(job, characters, location)
+        inputs = {"spec": _bytes([json.dumps(spec).encode()])}
+        if characters:
+            inputs["mattes"] = _bytes([await self._figure(character) for character in characters])
+        if location is not None and location.HasField("picture"):
+            inputs["plate"] = _bytes([await self._objects.get(location.picture.key)])
+        return inputs
+
+    async def _figure(self, character: Character) -> bytes:
+        return await self._objects.get(character.figure.key) if character.HasField("figure") else b""
+
+
+def frame_spec(job: Job, characters: list[Character], location: Location | None) -> dict[str, Any]:
+    """Return the frame as ``previz.spec.FrameSpec`` reads it; the location says what the shot leaves open."""
+    shot = job.shot
+    # The same from shot to shot, so that nobody crosses the line between two people.
+    order = {one.id: index for index, one in enumerate(sorted(characters, key=lambda one: one.name.casefold()))}
+    return {
+        "width_px": job.width_px,
+        "height_px": job.height_px,
+        "shot_type": shot.shot_type,
+        "style": shot.style or "cinematic",
+        **{field: getattr(shot, field) or default for field, default in _DEFAULTS.items()},
+        "time_of_day": shot.time_of_day or _location_word(location, "time_of_day") or "noon",
+        "weather": shot.weather or _location_word(location, "weather") or "clear",
+        "location": _location(location),
+        "figures": [_figure(character, order[character.id], shot) for character in characters],
+        "seed": job.prompt.seed if job.prompt else 0,
+        "description": shot.description,
+    }
+
+
+def _location(location: Location | None) -> dict[str, Any]:
+    if location is None:
+        return NEUTRAL_STUDIO
+    return {
+        "type": _location_word(location, "type"),
+        "name": location.name,
+        "kind": location.description,
+        "description": "",
+    }
+
+
+def _location_word(location: Location | None, field: str) -> str:
+    if location is None:
+        return ""
+    enum = Location.DESCRIPTOR.fields_by_name[field].enum_type
+    return word(enum, getattr(location, field)) if enum is not None else ""
+
+
+def _figure(character: Character, screen_order: int, shot: Shot) -> dict[str, Any]:
+    seen = character.analysis.observations
+    figure: dict[str, Any] = {
+        "name": character.name,
+        "facing": max(-1.0, min(1.0, seen.facing)),
+        "palette": [swatch.hex for swatch in seen.clothing if swatch.hex][:6],
+        "action": shot.action,
+        "screen_order": screen_order,
+    }
+    if seen.HasField("face_box"):
+        box = seen.face_box
+        figure["face_box"] = [box.x, box.y, box.width, box.height]
+    figure |= {name: trait.hex for name, trait in (("hair", seen.hair), ("skin", seen.skin)) if trait.hex}
+    return figure
+
+
+def _bytes(values: list[bytes]) -> Any:
+    return np.array(values, dtype=np.object_)

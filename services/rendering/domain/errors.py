@@ -1,0 +1,66 @@
+"""What can be wrong with submissions and jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from continuity.kernel.errors import Absent, ContinuityError, Exists, Unavailable, WrongState
+
+
+@dataclass(eq=False)
+class JobMissing(Absent):
+    """No job of this project has the id."""
+
+    template = "there is no job {job_id!r}"
+    job_id: str
+
+
+@dataclass(eq=False)
+class JobFinished(WrongState):
+    """The job can no longer be changed."""
+
+    template = "job {job_id!r} is {state} already"
+    job_id: str
+    state: str
+
+
+@dataclass(eq=False)
+class KeyframeMissing(WrongState):
+    """The job has no keyframe, or not yet."""
+
+    template = "job {job_id!r} is {state} and has no keyframe"
+    job_id: str
+    state: str
+
+
+@dataclass(eq=False)
+class RequestReused(Exists):
+    """The request_id was used before with other content."""
+
+    template = "request_id: {request_id!r} was used before with other content"
+    request_id: str
+
+
+@dataclass(eq=False)
+class CastIncomplete(ContinuityError):
+    """A character or location did not become ready in time."""
+
+    template = "{missing!r} was not ready within {limit_s:.0f} s; is it a character or location of this project?"
+    missing: str
+    limit_s: float
+
+
+@dataclass(eq=False)
+class RendererDown(Unavailable):
+    """The renderer does not answer; the job waits."""
+
+    template = "the renderer does not answer: {cause}"
+    cause: str
+
+
+@dataclass(eq=False)
+class WorkerLost(ContinuityError):
+    """A worker took the job and was not heard of again."""
+
+    template = "the worker was lost {attempts} times"
+    attempts: int

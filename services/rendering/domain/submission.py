@@ -1,0 +1,51 @@
+"""A submission: shots accepted together, fanned out into one job each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+
+from continuity.kernel.errors import InvalidValue
+from continuity.kernel.ids import derived_id
+from services.rendering.domain.shot import Shot
+
+DEFAULT_WIDTH_PX = 1024
+DEFAULT_HEIGHT_PX = 576
+
+
+@dataclass(frozen=True)
+class Submission:
+    """``fanned_out`` is true once every job exists."""
+
+    id: str
+    film: str
+    shots: tuple[Shot, ...]
+    seed: int
+    priority: int
+    width_px: int
+    height_px: int
+    create_time: float
+    fanned_out: bool = False
+
+    def __post_init__(self) -> None:
+        seen: set[tuple[str, int]] = set()
+        for index, shot in enumerate(self.shots):
+            place = (shot.scene_id, shot.shot_number)
+            if place in seen:
+                raise InvalidValue(
+                    field=f"shots[{index}].shot_number",
+                    value=f"{shot.scene_id}/{shot.shot_number}",
+                    limit="scene and number must be unique within a submission",
+                )
+            seen.add(place)
+
+    def job_id(self, shot: Shot) -> str:
+        """The id of the job that a shot becomes."""
+        return derived_id("job", self.id, shot.scene_id, shot.shot_number)
+
+    @property
+    def content_hash(self) -> str:
+        """The same for two submissions that ask for the same."""
+        asked = asdict(replace(self, id="", create_time=0.0, fanned_out=False))
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

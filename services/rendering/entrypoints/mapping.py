@@ -1,0 +1,57 @@
+"""Domain values and protobuf messages."""
+
+from __future__ import annotations
+
+from continuity.api.events.v1 import render_events_pb2 as events
+from continuity.api.rendering.v1 import job_pb2
+from continuity.api.rendering.v1 import render_service_pb2 as pb
+from continuity.messaging.codec import EventCodec, Publication
+from continuity.wire.conversion import from_message, to_message
+from services.rendering.domain.events import (
+    KeyframeCancelled,
+    KeyframeFailed,
+    KeyframeRendered,
+    RenderProgressed,
+    RenderRequested,
+)
+from services.rendering.domain.job import Job
+from services.rendering.handlers.submit_shots import ShotsAsked
+
+TOPIC = "continuity.render.v1"
+PROGRESS_TOPIC = "continuity.render-progress.v1"
+
+
+def _job_id(event: RenderProgressed) -> str:
+    return event.job_id
+
+
+CODEC = EventCodec(
+    "rendering",
+    {
+        RenderRequested: Publication(TOPIC, events.RenderRequested, _job_id),
+        KeyframeRendered: Publication(TOPIC, events.KeyframeRendered, _job_id),
+        KeyframeFailed: Publication(TOPIC, events.KeyframeFailed, _job_id),
+        KeyframeCancelled: Publication(TOPIC, events.KeyframeCancelled, _job_id),
+        RenderProgressed: Publication(PROGRESS_TOPIC, events.RenderProgressed, _job_id),
+    },
+)
+
+
+def shots_asked(request: pb.SubmitShotsRequest) -> ShotsAsked:
+    """Return what a SubmitShots call asks for."""
+    return from_message(request, ShotsAsked)
+
+
+def job_message(job: Job, queue_position: int | None = None) -> job_pb2.Job:
+    """Return the job as its resource message."""
+    message = to_message(job, job_pb2.Job)
+    if queue_position is not None:
+        message.queue_position = queue_position
+    return message
+
+
+def progress_message(progress: RenderProgressed, preview_jpeg: bytes) -> job_pb2.JobProgress:
+    """Return a step as the client sees it."""
+    message = to_message(progress, job_pb2.JobProgress)
+    message.preview_jpeg = preview_jpeg
+    return message

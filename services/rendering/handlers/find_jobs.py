@@ -1,0 +1,34 @@
+"""Find jobs, with their place in the queue."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from services.rendering.domain.errors import KeyframeMissing
+from services.rendering.domain.job import READY, Job
+from services.rendering.handlers.ports import Jobs, KeyframeFiles
+
+CHUNK_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class FindJobs:
+    """Finds jobs and reads their keyframes."""
+
+    jobs: Jobs
+    files: KeyframeFiles
+
+    async def __call__(self, project: str, job_id: str) -> tuple[Job, int | None]:
+        """Return a job and how many stand before it; None unless it is READY. Raises ``JobMissing``."""
+        job = await self.jobs.get(project, job_id)
+        return job, await self.jobs.ahead_of(job) if job.state == READY else None
+
+    async def keyframe(self, project: str, job_id: str) -> AsyncIterator[bytes]:
+        """Yield the keyframe in chunks of 256 KiB at most. Raises ``JobMissing``, ``KeyframeMissing``."""
+        job = await self.jobs.get(project, job_id)
+        if job.keyframe is None:
+            raise KeyframeMissing(job_id=job.id, state=job.state)
+        data = await self.files.read(job.keyframe.object.key)
+        for start in range(0, len(data), CHUNK_BYTES):
+            yield data[start : start + CHUNK_BYTES]

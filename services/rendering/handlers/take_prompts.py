@@ -1,0 +1,37 @@
+"""Take what the prompts service answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from continuity.kernel.clock import Clock
+from continuity.kernel.values import Failure
+from services.rendering.domain.events import RenderProgressed
+from services.rendering.domain.job import Job, failed, prompted
+from services.rendering.domain.keyframe import Prompt
+from services.rendering.handlers.ports import Jobs, Progress
+from services.rendering.handlers.work import WorkSignal
+
+
+@dataclass(frozen=True)
+class TakePrompts:
+    """Puts jobs with a prompt into the queue."""
+
+    jobs: Jobs
+    progress: Progress
+    clock: Clock
+    signal: WorkSignal
+
+    async def built(self, project: str, job_id: str, prompt: Prompt) -> None:
+        """Take a prompt."""
+        now = self.clock.now()
+        await self._tell(project, await self.jobs.change(project, job_id, lambda job: prompted(job, prompt, now)))
+        self.signal.there_is_work()
+
+    async def failed(self, project: str, job_id: str, failure: Failure) -> None:
+        """Take the reason why there is no prompt."""
+        now = self.clock.now()
+        await self._tell(project, await self.jobs.change(project, job_id, lambda job: failed(job, failure, now)))
+
+    async def _tell(self, project: str, job: Job) -> None:
+        await self.progress.tell(project, RenderProgressed(job.id, job.state))

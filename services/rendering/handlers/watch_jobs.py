@@ -1,0 +1,46 @@
+"""Watch jobs: each as it is, then every change and step, until all are finished."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from services.rendering.domain.events import RenderProgressed
+from services.rendering.domain.job import Job
+from services.rendering.handlers.ports import Jobs, Progress
+
+LOOK_AGAIN_S = 2.0
+"""Words may be lost; the documents are read again this often when none comes."""
+
+
+@dataclass(frozen=True)
+class WatchJobs:
+    """Reads documents first and listens from before that, so that nothing falls between."""
+
+    jobs: Jobs
+    progress: Progress
+
+    async def __call__(
+        self, project: str, job_ids: Sequence[str], submission_id: str
+    ) -> AsyncIterator[Job | RenderProgressed]:
+        """Yield jobs and steps. Raises ``JobMissing``."""
+        if submission_id:
+            job_ids = [job.id for job in await self.jobs.of_submission(project, submission_id)]
+        feed = self.progress.listen(project, job_ids)
+        try:
+            known: dict[str, Job] = {}
+            for job_id in job_ids:
+                known[job_id] = await self.jobs.get(project, job_id)
+                yield known[job_id]
+            while open_ids := [job_id for job_id, job in known.items() if not job.finished]:
+                word = await feed.next(LOOK_AGAIN_S)
+                if word is not None and word.state == known[word.job_id].state:
+                    yield word
+                    continue
+                for job_id in [word.job_id] if word is not None else open_ids:
+                    job = await self.jobs.get(project, job_id)
+                    if job.state != known[job_id].state:
+                        known[job_id] = job
+                        yield job
+        finally:
+            feed.close()

@@ -1,0 +1,8 @@
+"""Run the vision service alone."""
+
+from continuity.hosting.run import run_service
+from services.vision.bootstrap import COLLECTIONS, bootstrap
+from services.vision.settings import Settings
+
+if __name__ == "__main__":
+    run_service(Settings(), COLLECTIONS, bootstrap)

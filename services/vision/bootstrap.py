@@ -1,0 +1,40 @@
+"""Wires the vision service."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from continuity.api.vision.v1.vision_service_pb2_grpc import add_VisionServiceServicer_to_server
+from continuity.hosting.hosted import Hosted
+from continuity.hosting.platform import Platform
+from continuity.messaging.consumer import Consumer
+from continuity.messaging.relay import Relay
+from continuity.messaging.repository import Aggregates
+from services.vision.adapters.portrait_analyzer import PortraitAnalyzer
+from services.vision.adapters.stored_analyses import ANALYSES, StoredAnalyses
+from services.vision.adapters.stored_pictures import StoredPictures
+from services.vision.domain.analysis import AnalysisRecord
+from services.vision.entrypoints.mapping import CODEC
+from services.vision.entrypoints.servicer import RPC_NAMES, VisionServicer
+from services.vision.entrypoints.subscribers import subscription
+from services.vision.handlers.analyze_character import AnalyzeCharacter
+from services.vision.settings import Settings
+
+COLLECTIONS = (ANALYSES,)
+
+
+async def bootstrap(settings: Settings, platform: Platform) -> Hosted:
+    """Return the service on the given platform."""
+    bus = platform.bus("vision")
+    relay = Relay(platform.documents, COLLECTIONS, bus, platform.backlog)
+    analyses = StoredAnalyses(Aggregates(AnalysisRecord, ANALYSES, platform.documents, CODEC, relay))
+    analyze = AnalyzeCharacter(analyses, PortraitAnalyzer(platform.cpu), StoredPictures(platform.objects))
+    Consumer(bus, subscription(analyze, platform.topics), platform.checkpoints)
+    return Hosted(
+        name="vision",
+        rpc_names=RPC_NAMES,
+        register=partial(add_VisionServiceServicer_to_server, VisionServicer(analyses)),
+        bus=bus,
+        store=platform.documents.check,
+        background={"relay": relay.run},
+    )
