@@ -1,0 +1,49 @@
+"""From checked data to values: spellings become words, and shots take over what scene, location and film say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from continuity.client.shotlist.model import Character, Film, Location, Scene, Shot, ShotList
+from continuity.client.shotlist.references import FIELDS, Fields, Words, entries, named
+
+
+def resolve(data: Any, folder: Path, words: Words) -> ShotList:
+    """Return the shot list of ``data``, in which nothing is wrong any more."""
+    film = _in_words(data["film"], words)
+    locations = tuple(_location(name, fields, folder, words) for _, name, fields in named(data, "locations"))
+    places = {location.name: location for location in locations}
+    return ShotList(
+        film=Film(**film),
+        characters=tuple(_character(name, fields, folder) for _, name, fields in named(data, "characters")),
+        locations=locations,
+        scenes=tuple(_scene(fields, film["style"], places, words) for _, fields in entries(data, "scenes")),
+    )
+
+
+def _character(name: str, fields: Fields, folder: Path) -> Character:
+    return Character(**(fields | {"name": name, "photo": folder / fields["photo"]}))
+
+
+def _location(name: str, fields: Fields, folder: Path, words: Words) -> Location:
+    photo = folder / fields["photo"] if "photo" in fields else None
+    kind = words.find("location_type", fields["type"])
+    return Location(**(_in_words(fields, words) | {"name": name, "type": kind, "photo": photo}))
+
+
+def _scene(fields: Fields, style: str, places: dict[str, Location], words: Words) -> Scene:
+    inherited = {key: value for key, value in fields.items() if key in {*FIELDS, "location"}}
+    made = tuple(_shot({"style": style} | inherited | shot, places, words) for _, shot in entries(fields, "shots"))
+    return Scene(str(fields["id"]), fields.get("title", ""), made)
+
+
+def _shot(fields: Fields, places: dict[str, Location], words: Words) -> Shot:
+    place = places[fields["location"]]
+    given: Fields = {"time_of_day": place.time_of_day, "weather": place.weather} | _in_words(fields, words)
+    number, characters = int(given.pop("shot")), tuple(given.pop("characters", ()))
+    return Shot(number=number, characters=characters, **given)
+
+
+def _in_words(fields: Fields, words: Words) -> Fields:
+    return fields | {field: words.find(field, fields[field]) for field in FIELDS if field in fields}
