@@ -1,0 +1,73 @@
+"""The words for colours, each with sRGB values that it stands for; a word may have several."""
+
+from __future__ import annotations
+
+CLOTHING: tuple[tuple[str, str], ...] = (
+    ("black", "#101012"),
+    ("charcoal", "#36383c"),
+    ("grey", "#808285"),
+    ("silver", "#b8babd"),
+    ("white", "#f4f4f2"),
+    ("ivory", "#f3ead7"),
+    ("cream", "#f0dfb8"),
+    ("beige", "#d3bd98"),
+    ("tan", "#b58f62"),
+    ("camel", "#a9773c"),
+    ("brown", "#6e4526"),
+    ("dark brown", "#3b2617"),
+    ("rust", "#96431f"),
+    ("orange", "#ec6a22"),
+    ("orange", "#e0714c"),
+    ("orange", "#c54e26"),
+    ("coral", "#f58278"),
+    ("peach", "#f7bd9a"),
+    ("red", "#c81d25"),
+    ("dark red", "#7d1218"),
+    ("burgundy", "#581325"),
+    ("pink", "#f09ab4"),
+    ("hot pink", "#e63a86"),
+    ("magenta", "#b81e82"),
+    ("purple", "#6a3193"),
+    ("violet", "#8766c2"),
+    ("lavender", "#b9a7dc"),
+    ("navy", "#161b33"),
+    ("dark blue", "#1e2f66"),
+    ("blue", "#2556b4"),
+    ("denim blue", "#52719c"),
+    ("light blue", "#96bce3"),
+    ("turquoise", "#37b9bd"),
+    ("teal", "#14686e"),
+    ("dark green", "#163f2b"),
+    ("green", "#2b8a43"),
+    ("lime", "#98c93c"),
+    ("mint", "#ace0c2"),
+    ("olive", "#6a6a2e"),
+    ("khaki", "#a39a6d"),
+    ("mustard", "#c99a1e"),
+    ("yellow", "#f3d330"),
+    ("gold", "#cfa648"),
+)
+
+HAIR: tuple[tuple[str, str], ...] = (
+    ("black", "#16130f"),
+    ("dark brown", "#3a281a"),
+    ("brown", "#634529"),
+    ("light brown", "#8c6b44"),
+    ("auburn", "#6b2d1b"),
+    ("red", "#a5481f"),
+    ("dark blonde", "#a68a5c"),
+    ("blonde", "#cfae74"),
+    ("light blonde", "#ead7ab"),
+    ("grey", "#8d8c8a"),
+    ("white", "#dddcd8"),
+)
+
+SKIN_BY_LIGHTNESS: tuple[tuple[float, str], ...] = (
+    (80.0, "fair"),
+    (69.0, "light"),
+    (60.0, "medium"),
+    (49.0, "tan"),
+    (34.0, "brown"),
+    (0.0, "deep"),
+)
+"""Least CIELAB lightness of each tone, lightest first. Hue is left out: it follows the photograph's white balance."""
