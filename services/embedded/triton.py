@@ -1,13 +1,19 @@
-"""The embedded Triton: the real server from its wheel, hosting the same model repository as elsewhere."""
+"""The embedded Triton: the real server from its wheel, hosting the same model repository as elsewhere.
+
+``python -m services.embedded.triton`` runs it as a process of its own and prints where it listens.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+from continuity.hosting.run import announce, stop_signal
 from continuity.inference.locate import locate_triton
 from continuity.inference.server import TritonServer
 from continuity.inference.settings import TritonSettings
 from continuity.inference.watchdog import TritonWatchdog
+from services.embedded.settings import Settings
 
 MODELS = ("previz",)
 
@@ -27,3 +33,20 @@ def embedded_triton(root: Path, home: Path) -> tuple[TritonServer, TritonWatchdo
     )
     server = TritonServer(settings)
     return server, TritonWatchdog(server)
+
+
+async def run(settings: Settings) -> None:
+    """Run until a signal comes; print the address once Triton serves."""
+    stopped = stop_signal()
+    server, watchdog = embedded_triton(settings.root, settings.home)
+    watchdog.start()
+    try:
+        await watchdog.settled()
+        announce(server.address)
+        await stopped.wait()
+    finally:
+        await watchdog.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(run(Settings()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 
-from continuity.rpc.server import MAX_MESSAGE_BYTES
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 
 def open_channel(address: str) -> grpc.aio.Channel:

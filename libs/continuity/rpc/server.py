@@ -11,8 +11,8 @@ from grpc_reflection.v1alpha import reflection
 
 from continuity.kernel.errors import Unavailable
 from continuity.rpc.calls import Calls
+from continuity.rpc.channel import MAX_MESSAGE_BYTES
 
-MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 MAX_CONCURRENT_CALLS = 1_000
 
 Registration = Callable[[grpc.aio.Server], None]

@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from continuity.api.characters.v1.character_pb2 import Character
+from continuity.api.locations.v1.location_pb2 import Location
 from continuity.compute.pool import CpuPool
 from continuity.kernel.values import ObjectRef
 from continuity.objects.port import ObjectStore, put_content
+from continuity.wire.conversion import opened
 from services.rendering.adapters.png import encode_keyframe, manifest_text, parameters_text
 from services.rendering.handlers.ports import Picture, RenderTask
+
+_IDS = ("character_ids", "location_id")
 
 
 class StoredKeyframeFiles:
@@ -37,7 +42,7 @@ class StoredKeyframeFiles:
 
 
 def settings_of(task: RenderTask, picture: Picture, renderer: str) -> dict[str, Any]:
-    """Return what determines the picture: no ids of jobs, no times."""
+    """Return what determines the picture: no ids, no times, so that the same picture is the same file anywhere."""
     job = task.job
     height_px, width_px = picture.pixels.shape[:2]
     prompt = job.prompt
@@ -48,8 +53,21 @@ def settings_of(task: RenderTask, picture: Picture, renderer: str) -> dict[str, 
         "seed": prompt.seed if prompt else 0,
         "width_px": width_px,
         "height_px": height_px,
-        "shot": asdict(job.shot),
-        "cast": [asdict(member) for member in job.cast],
+        "shot": {name: value for name, value in asdict(job.shot).items() if name not in _IDS},
+        "characters": [_character(opened(content, Character)) for content in job.characters],
+        "location": _location(opened(job.location, Location)) if job.location else None,
+    }
+
+
+def _character(character: Character) -> dict[str, str]:
+    return {"name": character.name, "figure_sha256": character.figure.sha256}
+
+
+def _location(location: Location) -> dict[str, str]:
+    return {
+        "name": location.name,
+        "description": location.description,
+        "picture_sha256": location.picture.sha256,
     }
 
 
