@@ -190,7 +190,7 @@ def make_locks() -> None:
     for name in ("dev", "triton"):
         run(
             *(uv, "pip", "compile", "-q", "--universal", "--python-version", "3.11", "--generate-hashes"),
-            *("--no-emit-index-url", "--no-header", "--no-annotate", "--upgrade"),
+            *("--no-emit-index-url", "--no-header", "--no-annotate"),
             *(f"{name}.in", "-o", f"{name}.lock"),
             cwd=ROOT / "requirements",
         )

@@ -40,11 +40,14 @@ class StoredCharacters:
             raise CharacterNameTaken(name=change.aggregate.name, id=error.id) from None
 
     async def change(self, project: str, id: str, decide: Callable[[Character], Change[Character] | None]) -> Character:
-        """Change a character by a decision. Raises ``CharacterMissing``."""
+        """Change a character by a decision. Raises ``CharacterMissing`` and ``CharacterNameTaken``."""
         try:
             return await self._aggregates.change(project, id, decide)
         except DocumentMissing:
             raise CharacterMissing(id=id) from None
+        except DocumentExists:
+            current = await self.get(project, id)
+            raise CharacterNameTaken(name=current.name, id=id) from None
 
     async def page(self, project: str, limit: int, token: str) -> tuple[list[Character], str]:
         """Return living characters by id, and the token of the next page."""

@@ -50,6 +50,7 @@ class StoredLocations:
             raise LocationMissing(id=id) from None
 
     async def page(self, project: str, limit: int, token: str) -> tuple[list[Location], str]:
-        """Return locations by id, and the token of the next page."""
-        found, next_token = await self._aggregates.page(project=project, limit=limit, token=token)
-        return [stored.aggregate for stored in found if not stored.aggregate.deleted], next_token
+        """Return locations that are not deleted by id, and the token of the next page."""
+        standing = [equal("deleted", False)]
+        found, next_token = await self._aggregates.page(standing, project=project, limit=limit, token=token)
+        return [stored.aggregate for stored in found], next_token

@@ -10,7 +10,7 @@ from services.characters.domain.events import LocationDeleted, LocationSaved
 
 @dataclass(frozen=True)
 class Location:
-    """``name_key`` is None once deleted."""
+    """``name_key`` is None once deleted: no scene may play there any more, and the name is free."""
 
     id: str
     name: str
@@ -23,11 +23,7 @@ class Location:
     create_time: float
     update_time: float
     picture: ObjectRef | None = None
-
-    @property
-    def deleted(self) -> bool:
-        """Whether no scene may play there any more."""
-        return self.name_key is None
+    deleted: bool = False
 
 
 def saved(location: Location) -> Change[Location]:
@@ -47,5 +43,5 @@ def removed(location: Location, now: float) -> Change[Location] | None:
     """Take the location away; None when it is gone already."""
     if location.deleted:
         return None
-    gone = replace(location, name_key=None, version=location.version + 1, update_time=now)
+    gone = replace(location, name_key=None, deleted=True, version=location.version + 1, update_time=now)
     return Change(gone, [LocationDeleted(location_id=gone.id, version=gone.version)])

@@ -59,7 +59,11 @@ class CreateCharacter:
         try:
             await self.characters.add(asked.project, ingested(character))
         except Exists:
-            return await self._earlier(asked, id) or await self._raced(asked)
+            raced = await self._earlier(asked, id)
+            if raced is not None:
+                return raced
+            await self._refuse_taken_name(asked)
+            raise
         return character
 
     async def _earlier(self, asked: NewCharacter, id: str) -> Character | None:
@@ -75,10 +79,6 @@ class CreateCharacter:
         taken = await self.characters.named(asked.project, asked.name)
         if taken is not None:
             raise CharacterNameTaken(name=taken.name, id=taken.id)
-
-    async def _raced(self, asked: NewCharacter) -> Character:
-        await self._refuse_taken_name(asked)
-        raise CharacterMissing(id=asked.name)
 
     async def _made(self, asked: NewCharacter, id: str, picture: Picture) -> Character:
         now = self.clock.now()

@@ -63,15 +63,17 @@ class SaveLocation:
 
 @dataclass(frozen=True)
 class FindLocation:
-    """Finds a location by id or name."""
+    """Finds a location by id or name; an id is never taken for another one's name."""
 
     locations: Locations
 
     async def __call__(self, project: str, id_or_name: str) -> Location:
         """Return the location. Raises ``LocationMissing``."""
-        named = await self.locations.named(project, id_or_name)
-        found = named or await self.locations.get(project, id_or_name)
-        if found.deleted:
+        try:
+            found: Location | None = await self.locations.get(project, id_or_name)
+        except LocationMissing:
+            found = await self.locations.named(project, id_or_name)
+        if found is None or found.deleted:
             raise LocationMissing(id=id_or_name)
         return found
 

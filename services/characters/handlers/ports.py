@@ -27,7 +27,7 @@ class Characters(Protocol):
         ...
 
     async def change(self, project: str, id: str, decide: Callable[[Character], Change[Character] | None]) -> Character:
-        """Change a character by a decision. Raises ``CharacterMissing``."""
+        """Change a character by a decision. Raises ``CharacterMissing`` and ``CharacterNameTaken``."""
         ...
 
     async def page(self, project: str, limit: int, token: str) -> tuple[list[Character], str]:
@@ -57,7 +57,7 @@ class Locations(Protocol):
         ...
 
     async def page(self, project: str, limit: int, token: str) -> tuple[list[Location], str]:
-        """Return locations by id, and the token of the next page."""
+        """Return locations that are not deleted by id, and the token of the next page."""
         ...
 
 

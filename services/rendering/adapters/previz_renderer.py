@@ -42,6 +42,7 @@ class PrevizRenderer:
     async def render(self, task: RenderTask) -> AsyncIterator[Step | Picture]:
         """Yield steps and, last, the picture. Closing the iterator cancels the request."""
         inputs = await self._inputs(task.job)
+        picture: Picture | None = None
         stream = self._triton.stream(
             PREVIZ, inputs, request_id=task.job.id, timeout_s=TIMEOUT_S, priority=task.job.priority
         )
@@ -49,17 +50,20 @@ class PrevizRenderer:
             async with aclosing(stream) as responses:
                 async for response in responses:
                     if "image" in response:
-                        yield Picture(response["image"])
+                        picture = Picture(response["image"])
                     else:
                         yield Step(int(response["step"][0]), int(response["steps"][0]), bytes(response["preview"][0]))
         except RendererUnavailable as error:
             raise RendererDown(cause=error.detail) from error
+        # Only now: who has the picture closes this iterator, and to cancel a request that answers may crash Triton.
+        if picture is not None:
+            yield picture
 
     async def _inputs(self, job: Job) -> dict[str, Any]:
         characters = [opened(content, Character) for content in job.characters]
         location = opened(job.location, Location) if job.location else None
         spec = frame_spec(job, characters, location)
-        inputs = {"spec": _bytes([json.dumps(spec).encode()])}
+        inputs = {"spec": _bytes([json.dumps(spec, ensure_ascii=False).encode()])}
         if characters:
             inputs["mattes"] = _bytes([await self._figure(character) for character in characters])
         if location is not None and location.HasField("picture"):

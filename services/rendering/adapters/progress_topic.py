@@ -14,7 +14,7 @@ from faststream.kafka import KafkaMessage
 from continuity.api.events.v1.render_events_pb2 import RenderProgressed as ProgressMessage
 from continuity.kernel.errors import ContinuityError
 from continuity.messaging.bus import EventBus
-from continuity.messaging.codec import EventCodec
+from continuity.messaging.codec import EventCodec, decode
 from continuity.messaging.envelope import EventMalformed, open_envelope
 from continuity.messaging.topics import Topic
 from continuity.wire.conversion import from_message
@@ -98,9 +98,9 @@ class ProgressTopic:
         raw: Any = record.raw_message
         try:
             event = open_envelope(raw.headers, raw.value or b"")
+            word = from_message(decode(event, ProgressMessage), RenderProgressed)
         except EventMalformed:
             return
-        word = from_message(ProgressMessage.FromString(event.payload), RenderProgressed)
         self._on_word(word)
         for feed in tuple(self._feeds.get((event.project, word.job_id), ())):
             feed.put(word)

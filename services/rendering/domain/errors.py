@@ -16,6 +16,14 @@ class JobMissing(Absent):
 
 
 @dataclass(eq=False)
+class SubmissionMissing(Absent):
+    """No submission of this project has the id."""
+
+    template = "there is no submission {submission_id!r}"
+    submission_id: str
+
+
+@dataclass(eq=False)
 class JobFinished(WrongState):
     """The job can no longer be changed."""
 
@@ -56,6 +64,14 @@ class RendererDown(Unavailable):
 
     template = "the renderer does not answer: {cause}"
     cause: str
+
+
+@dataclass(eq=False)
+class PictureMissing(Unavailable):
+    """The renderer ended without a picture and without saying why; another attempt may work."""
+
+    template = "the renderer {renderer} ended without a picture"
+    renderer: str
 
 
 @dataclass(eq=False)

@@ -122,6 +122,11 @@ def prompted(job: Job, prompt: Prompt, now: float) -> Change[Job] | None:
     return Change(replace(job, state=READY, prompt=prompt, ready_time=now, update_time=now))
 
 
+def prompt_failed(job: Job, failure: Failure, now: float) -> Change[Job] | None:
+    """End because there is no prompt; None when the job does not wait for one."""
+    return failed(job, failure, now) if job.state == REQUESTED else None
+
+
 def rendered(job: Job, token: str, keyframe: Keyframe, now: float) -> Change[Job] | None:
     """Take the picture; None when the lease is no longer the worker's."""
     if not _leased(job, token) or job.prompt is None:
@@ -147,6 +152,17 @@ def attempt_failed(
         job, state=READY, attempts=attempts, lease_token="", not_before=now + retry_after_s, update_time=now
     )
     return Change(waiting)
+
+
+def worker_lost(job: Job, token: str, failure: Failure, now: float) -> Change[Job] | None:
+    """Count the attempt of a worker that was not heard of again, and fail for good after three.
+
+    ``token`` is that of the worker that took over; None when it has lost the lease in turn.
+    """
+    if not _leased(job, token):
+        return None
+    counted = replace(job, attempts=job.attempts + 1)
+    return failed(counted, failure, now) if counted.attempts >= MAX_ATTEMPTS else Change(counted)
 
 
 def handed_back(job: Job, token: str, delay_s: float, now: float) -> Change[Job] | None:

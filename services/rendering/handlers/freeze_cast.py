@@ -15,17 +15,19 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class FreezeCast:
-    """Looks into rendering's own projection; it asks nobody."""
+    """Looks into rendering's own projection; it asks nobody. It takes on ``batch`` waiting jobs at a look."""
 
     cast: Cast
     jobs: Jobs
     clock: Clock
+    batch: int = BATCH
 
-    async def __call__(self, project: str, job: Job) -> None:
-        """Take a waiting job as far as its cast allows."""
+    async def __call__(self, project: str, job: Job) -> bool:
+        """Take a waiting job as far as its cast allows; false when that is where it stands."""
         change = await self.decide(project, job)
         if change is not None:
             await self.jobs.change(project, job.id, lambda now: change if now == job else None)
+        return change is not None
 
     async def decide(self, project: str, job: Job) -> Change[Job] | None:
         """Return the job with its cast frozen, or waiting for the first one who is missing."""
@@ -45,9 +47,8 @@ class FreezeCast:
     async def learn(self, project: str, entry: CastEntry) -> None:
         """Keep what was told of a character or location, and take on the jobs that waited for it."""
         await self.cast.learn(project, entry)
-        while not entry.deleted:
-            waiting = await self.jobs.waiting_for(project, entry.id, BATCH)
-            for owned in waiting:
-                await self(owned.project, owned.job)
-            if len(waiting) < BATCH:
-                return
+        moved = not entry.deleted
+        while moved:
+            waiting = await self.jobs.waiting_for(project, entry.id, self.batch)
+            # Nobody moves where a newer entry says that it is deleted.
+            moved = any([await self(owned.project, owned.job) for owned in waiting])

@@ -53,11 +53,12 @@ class Reconcile:
         await self.freeze(owned.project, owned.job)
         if now - owned.job.create_time < self.cast_deadline_s:
             return
-        missing = owned.job.waiting_for or ""
-        failure = Failure.of(CastIncomplete(missing=missing, limit_s=self.cast_deadline_s))
-        job = await self.jobs.change(
-            owned.project, owned.job.id, lambda job: failed(job, failure, now) if job.state == WAITING else None
-        )
+
+        def give_up(job: Job) -> Change[Job] | None:
+            lacks = CastIncomplete(missing=job.waiting_for or "", limit_s=self.cast_deadline_s)
+            return failed(job, Failure.of(lacks), now) if job.state == WAITING else None
+
+        job = await self.jobs.change(owned.project, owned.job.id, give_up)
         await self.progress.tell(owned.project, RenderProgressed(job.id, job.state))
 
     async def _ask_again(self, owned: OwnedJob, now: float) -> None:

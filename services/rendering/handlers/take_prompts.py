@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from continuity.kernel.clock import Clock
 from continuity.kernel.values import Failure
 from services.rendering.domain.events import RenderProgressed
-from services.rendering.domain.job import Job, failed, prompted
+from services.rendering.domain.job import Job, prompt_failed, prompted
 from services.rendering.domain.keyframe import Prompt
 from services.rendering.handlers.ports import Jobs, Progress
 from services.rendering.handlers.work import WorkSignal
@@ -31,7 +31,7 @@ class TakePrompts:
     async def failed(self, project: str, job_id: str, failure: Failure) -> None:
         """Take the reason why there is no prompt."""
         now = self.clock.now()
-        await self._tell(project, await self.jobs.change(project, job_id, lambda job: failed(job, failure, now)))
+        await self._tell(project, await self.jobs.change(project, job_id, lambda job: prompt_failed(job, failure, now)))
 
     async def _tell(self, project: str, job: Job) -> None:
         await self.progress.tell(project, RenderProgressed(job.id, job.state))

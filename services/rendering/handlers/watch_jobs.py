@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from services.rendering.domain.errors import SubmissionMissing
 from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import Job
 from services.rendering.handlers.ports import Jobs, Progress
@@ -23,9 +24,11 @@ class WatchJobs:
     async def __call__(
         self, project: str, job_ids: Sequence[str], submission_id: str
     ) -> AsyncIterator[Job | RenderProgressed]:
-        """Yield jobs and steps. Raises ``JobMissing``."""
+        """Yield jobs and steps. Raises ``JobMissing`` and ``SubmissionMissing``."""
         if submission_id:
             job_ids = [job.id for job in await self.jobs.of_submission(project, submission_id)]
+            if not job_ids:
+                raise SubmissionMissing(submission_id=submission_id)
         feed = self.progress.listen(project, job_ids)
         try:
             known: dict[str, Job] = {}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from continuity.compute.pool import CpuPool
 from portrait.appearance import Appearance, Colour, describe
-from portrait.faces import find_faces
+from portrait.errors import NoFigure, PortraitError
+from portrait.faces import Face, find_faces
+from portrait.pictures import Bytes, Mask
 from portrait.segmentation import figure_mask
 from services.vision.domain.analysis import Light, NormalizedBox, Observations, Swatch, Trait
+from services.vision.domain.errors import PictureUnusable
 
 
 class PortraitAnalyzer:
@@ -28,9 +33,20 @@ class PortraitAnalyzer:
 def _look(picture: bytes) -> Observations:
     rgb = cv2.cvtColor(cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     pixels = rgb.astype(np.uint8, copy=False)
-    faces = find_faces(pixels)
-    seen = describe(pixels, faces, figure_mask(pixels, faces[0] if faces else None))
+    try:
+        faces = find_faces(pixels)
+        seen = describe(pixels, faces, _figure(pixels, faces))
+    except PortraitError as error:
+        raise PictureUnusable(cause=str(error)) from None
     return _observations(seen, brightness=float(np.mean(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))) / 255)
+
+
+def _figure(pixels: Bytes, faces: Sequence[Face]) -> Mask:
+    """Return the mask of the subject; an empty one where no figure stands out, of which nothing can be said then."""
+    try:
+        return figure_mask(pixels, faces[0] if faces else None)
+    except NoFigure:
+        return np.zeros(pixels.shape[:2], np.bool_)
 
 
 def _observations(seen: Appearance, brightness: float) -> Observations:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from continuity.kernel.errors import Absent
+from continuity.kernel.errors import Absent, Invalid
 
 
 @dataclass(eq=False)
@@ -13,3 +13,11 @@ class AnalysisMissing(Absent):
 
     template = "there is no analysis of character {character_id!r}"
     character_id: str
+
+
+@dataclass(eq=False)
+class PictureUnusable(Invalid):
+    """The analyser cannot work on the photograph."""
+
+    template = "photo: {cause}"
+    cause: str

@@ -10,7 +10,7 @@ from services.vision.domain.analysis import (
     RosterEntry,
 )
 
-MAIN_COLOURS = 3
+MAIN_COLOURS = 2
 
 
 def roster_entry(name: str, seen: Observations) -> RosterEntry:

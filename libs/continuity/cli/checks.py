@@ -1,0 +1,116 @@
+"""What the command line and its runtime need, looked at."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from continuity import __version__
+from continuity.cli.files import CHECKOUT
+from continuity.cli.runtime import join
+from continuity.cli.settings import Settings
+
+OLDEST_PYTHON = (3, 11)
+FREE_DISK_BYTES = 1_000_000_000
+LIBRARIES = (
+    "grpcio",
+    "protobuf",
+    "faststream",
+    "aiokafka",
+    "confluent-kafka",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "scipy",
+    "tritonclient",
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at; ``needed`` where nothing can be rendered on this machine without it."""
+
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+    needed: bool = True
+
+    def document(self) -> dict[str, Any]:
+        """Return the check as JSON has it."""
+        return asdict(self)
+
+
+async def checks(settings: Settings) -> list[Check]:
+    """Look at everything, in the order in which it is to be mended."""
+    here = not settings.address  # services elsewhere bring their own libraries, Triton and disk
+    return [
+        _python(),
+        *_libraries(needed=here),
+        *_triton(needed=here),
+        _home(settings.home, needed=here),
+        _disk(settings.home, needed=here),
+        await _runtime(settings),
+    ]
+
+
+def _python() -> Check:
+    wanted = ".".join(map(str, OLDEST_PYTHON))
+    return Check("Python", sys.version_info >= OLDEST_PYTHON, platform.python_version(), f"install Python {wanted}")
+
+
+def _libraries(*, needed: bool) -> Iterator[Check]:
+    for name in LIBRARIES:
+        try:
+            yield Check(name, True, importlib.metadata.version(name), needed=needed)
+        except importlib.metadata.PackageNotFoundError:
+            yield Check(name, False, "", "make setup", needed=needed)
+
+
+def _triton(*, needed: bool) -> Iterator[Check]:
+    server = next(
+        CHECKOUT.glob(".venv-triton/lib/python3.*/site-packages/pytriton/tritonserver/bin/tritonserver"), None
+    )
+    yield Check("Triton server", server is not None, _shown(server), "make triton", needed=needed)
+    stub = next(CHECKOUT.glob(".triton/backends/python/*_stub"), None)
+    yield Check("Triton's Python backend", stub is not None, _shown(stub), "make triton", needed=needed)
+
+
+def _home(home: Path, *, needed: bool) -> Check:
+    existing = _nearest_existing(home)
+    writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    return Check("home writable", writable, str(home), "set CONTINUITY_HOME to a folder of yours", needed=needed)
+
+
+def _disk(home: Path, *, needed: bool) -> Check:
+    free = shutil.disk_usage(_nearest_existing(home)).free
+    wanted = f"free {FREE_DISK_BYTES / 1e9:.0f} GB, or set CONTINUITY_HOME to another disk"
+    return Check("free disk", free >= FREE_DISK_BYTES, f"{free / 1e9:.1f} GB", wanted, needed=needed)
+
+
+async def _runtime(settings: Settings) -> Check:
+    if settings.address:
+        return Check("runtime", True, f"CONTINUITY_ADDRESS is {settings.address}", needed=False)
+    hold = await join(settings.home)
+    if hold is None:
+        return Check("runtime", False, "not running", "nothing: commands start it, or continuity up", needed=False)
+    await hold.release()
+    record = hold.record
+    same = record.version == __version__
+    found = f"version {record.version} at {record.address}, process {record.pid}"
+    return Check("runtime", same, found, f"end it, so that version {__version__} starts", needed=False)
+
+
+def _shown(path: Path | None) -> str:
+    return str(path.relative_to(CHECKOUT)) if path else ""
+
+
+def _nearest_existing(path: Path) -> Path:
+    return next(each for each in (path, *path.parents) if each.exists())

@@ -1,0 +1,153 @@
+"""``continuity jobs``."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import grpc
+import typer
+
+from continuity.api.common.v1.shot_pb2 import ShotType
+from continuity.api.rendering.v1.job_pb2 import JOB_STATE_FAILED, Job, JobState
+from continuity.cli.choices import choice, value
+from continuity.cli.documents import document
+from continuity.cli.exits import ExitCode
+from continuity.cli.film.board import Board
+from continuity.cli.film.progress import progress
+from continuity.cli.output import facts, table
+from continuity.cli.session import AsJson, Session, execute
+from continuity.client import CallFailed, ContinuityClient
+from continuity.client.shots import FINISHED
+from continuity.wire.conversion import word
+
+app = typer.Typer(name="jobs", help="Shots on their way to keyframes.", no_args_is_help=True)
+
+MAX_PAGE_SIZE = 500
+
+JobIds = Annotated[list[str] | None, typer.Argument(metavar="[JOB]…", help="Ids of jobs.", show_default=False)]
+Submission = Annotated[str, typer.Option("--submission", help="All jobs of this submission.", show_default=False)]
+
+
+@app.command("list")
+def list_jobs(
+    state: Annotated[str, choice(JobState.DESCRIPTOR, help="Only jobs in this state.")] = "",
+    submission: Submission = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List render jobs, newest first."""
+
+    async def work(session: Session) -> None:
+        async with session.connected() as client:
+            found = client.shots.list(
+                state=value(JobState, state), submission_id=submission, page_size=min(limit, MAX_PAGE_SIZE)
+            )
+            jobs = await _first(found, limit)
+        shown = table(("scene", "shot", "type", "state", "film", "job"), map(_row, jobs)) if jobs else "no jobs"
+        session.output.show({"jobs": [document(job) for job in jobs]}, shown)
+
+    execute(work, as_json=as_json)
+
+
+@app.command()
+def show(job: Annotated[str, typer.Argument(help="Id of the job.")], as_json: AsJson = False) -> None:
+    """Show a job with its prompt, keyframe or failure."""
+
+    async def work(session: Session) -> None:
+        async with session.connected() as client:
+            found = await client.shots.get(job)
+        session.output.show(document(found), facts(_described(found)))
+
+    execute(work, as_json=as_json)
+
+
+@app.command()
+def watch(jobs: JobIds = None, submission: Submission = "", as_json: AsJson = False) -> None:
+    """Watch jobs until all are finished; exit code 1 when one has failed."""
+    _require_one_of(jobs, submission)
+
+    async def work(session: Session) -> ExitCode:
+        board = Board(len(jobs or ()))
+        async with session.connected() as client:
+            with progress(session.output, board) as seen:
+                async for update in client.shots.watch(jobs or (), submission_id=submission):
+                    seen.advance(board.apply(update))
+        watched = board.jobs()
+        session.output.show({"jobs": [document(job) for job in watched]}, board.summary())
+        return ExitCode.FAILED if any(job.state == JOB_STATE_FAILED for job in watched) else ExitCode.OK
+
+    execute(work, as_json=as_json)
+
+
+@app.command()
+def cancel(jobs: JobIds = None, submission: Submission = "", as_json: AsJson = False) -> None:
+    """Cancel jobs that are not finished; of a submission, those that still can be."""
+    _require_one_of(jobs, submission)
+
+    async def work(session: Session) -> None:
+        async with session.connected() as client:
+            cancelled = [await client.shots.cancel(job) for job in jobs or ()]
+            if submission:
+                cancelled += await _cancel_submission(client, submission)
+        session.output.show({"jobs": [document(job) for job in cancelled]}, f"cancelled {len(cancelled)}")
+
+    execute(work, as_json=as_json)
+
+
+async def _cancel_submission(client: ContinuityClient, submission: str) -> list[Job]:
+    """Cancel what is not finished; a job that finishes in the meantime is no error."""
+    cancelled = []
+    async for job in client.shots.list(submission_id=submission, page_size=MAX_PAGE_SIZE):
+        if job.state not in FINISHED:
+            try:
+                cancelled.append(await client.shots.cancel(job.id))
+            except CallFailed as failed:
+                if failed.status is not grpc.StatusCode.FAILED_PRECONDITION:
+                    raise
+    return cancelled
+
+
+def _require_one_of(jobs: list[str] | None, submission: str) -> None:
+    if bool(jobs) == bool(submission):
+        raise typer.BadParameter("give either jobs or --submission")
+
+
+async def _first(jobs: AsyncIterator[Job], limit: int) -> list[Job]:
+    first: list[Job] = []
+    async for job in jobs:
+        first.append(job)
+        if len(first) == limit:
+            break
+    return first
+
+
+def _row(job: Job) -> tuple[str, ...]:
+    shot_type = word(ShotType.DESCRIPTOR, job.shot.shot_type)
+    return (job.shot.scene_id, str(job.shot.shot_number), shot_type, _state(job), job.film, job.id)
+
+
+def _state(job: Job) -> str:
+    state = word(JobState.DESCRIPTOR, job.state)
+    return f"{state} ({job.queue_position} ahead)" if job.HasField("queue_position") else state
+
+
+def _described(job: Job) -> dict[str, str]:
+    timings = document(job.keyframe.timings).items()
+    return {
+        "job": job.id,
+        "submission": job.submission_id,
+        "film": job.film,
+        "shot": f"{job.shot.scene_id}-{job.shot.shot_number} {word(ShotType.DESCRIPTOR, job.shot.shot_type)}",
+        "description": job.shot.description,
+        "cast": ", ".join(member.name for member in job.cast),
+        "state": _state(job),
+        "failure": job.failure.message,
+        "attempts": str(job.attempts or ""),
+        "prompt": job.prompt.text,
+        "negative": job.prompt.negative,
+        "seed": str(job.prompt.seed) if job.HasField("prompt") else "",
+        "keyframe": job.keyframe.object.key,
+        "renderer": job.keyframe.renderer,
+        "timings": ", ".join(f"{stage.removesuffix('_s')} {seconds:.2f} s" for stage, seconds in timings)
+        if job.HasField("keyframe")
+        else "",
+    }

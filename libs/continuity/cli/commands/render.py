@@ -1,0 +1,40 @@
+"""``continuity render``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from continuity.cli.exits import ExitCode
+from continuity.cli.film.render import Order, render_film
+from continuity.cli.film.submission import Overrides
+from continuity.cli.session import AsJson, Session, execute
+
+MAX_SEED = 4_294_967_295
+
+
+def render(
+    *,
+    shot_list: Annotated[
+        Path, typer.Argument(metavar="SHOTLIST", exists=True, dir_okay=False, help="YAML, JSON, CSV.")
+    ],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for keyframes, contact sheet and manifest.")],
+    style: Annotated[str | None, typer.Option(help="Style of every shot, whatever the list says.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of the film.")] = None,
+    priority: Annotated[int, typer.Option(min=0, max=100, help="Higher goes first.")] = 0,
+    again: Annotated[bool, typer.Option("--again", help="Render anew what was rendered before.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Hand the shots in and end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Render a shot list: one keyframe for each shot, a contact sheet and a manifest.
+
+    Characters and locations of the list are added, or changed to what the list says. The same list again gives the
+    same jobs, and so takes no time. Ctrl-C leaves the jobs running.
+    """
+    overrides = Overrides(style=style, seed=seed, priority=priority, again=again)
+    order = Order(shot_list, out, overrides, wait=not no_wait)
+
+    async def work(session: Session) -> ExitCode:
+        return await render_film(session, order)
+
+    execute(work, as_json=as_json)

@@ -1,0 +1,1 @@
+"""From a shot list to a folder of keyframes."""

@@ -1,0 +1,64 @@
+"""``manifest.json``: what was rendered, from what, and how long it took."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from continuity import __version__
+from continuity.api.rendering.v1.job_pb2 import Job, JobState
+from continuity.cli.documents import document
+from continuity.cli.film.keyframes import Keyframes
+from continuity.client.shotlist import Film
+from continuity.wire.conversion import word
+
+
+def manifest(film: Film, submission_id: str, jobs: Iterable[Job], keyframes: Keyframes) -> dict[str, Any]:
+    """Return the manifest; files are relative to its folder, times in seconds."""
+    shots = [_shot(job, keyframes) for job in jobs]
+    states = Counter(shot["state"] for shot in shots)
+    return {
+        "continuity": __version__,
+        "film": {"title": film.title, "style": film.style, "seed": film.seed},
+        "submission_id": submission_id,
+        "contact_sheet": "contact-sheet.png",
+        "shots": shots,
+        "totals": {
+            "shots": len(shots),
+            **{state: states[state] for state in ("succeeded", "failed", "cancelled")},
+            "size_bytes": sum(shot["size_bytes"] for shot in shots if shot["size_bytes"]),
+            "timings": _sum(shot["timings"] for shot in shots if shot["timings"]),
+        },
+    }
+
+
+def _shot(job: Job, keyframes: Keyframes) -> dict[str, Any]:
+    done = job.HasField("keyframe")
+    name, _, version = job.keyframe.renderer.rpartition(" ")
+    return {
+        "scene": job.shot.scene_id,
+        "shot": job.shot.shot_number,
+        "job_id": job.id,
+        "state": word(JobState.DESCRIPTOR, job.state),
+        "file": keyframes.file(job) if done else None,
+        "object_key": job.keyframe.object.key or None,
+        "sha256": job.keyframe.object.sha256 or None,
+        "size_bytes": job.keyframe.object.size_bytes or None,
+        "width_px": job.keyframe.width_px or None,
+        "height_px": job.keyframe.height_px or None,
+        "seed": job.keyframe.seed if done else None,
+        "prompt": job.prompt.text,
+        "negative_prompt": job.prompt.negative,
+        "renderer": {"name": name or version, "version": version} if done else None,
+        "attempts": job.attempts,
+        "timings": document(job.keyframe.timings) if done else None,
+        "failure": document(job.failure) if job.HasField("failure") else None,
+    }
+
+
+def _sum(timings: Iterable[dict[str, float]]) -> dict[str, float]:
+    total: Counter[str] = Counter()
+    for each in timings:
+        total.update(each)
+    return {stage: round(seconds, 6) for stage, seconds in total.items()}

@@ -1,0 +1,96 @@
+"""A shot list as the request that the render service takes."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, replace
+
+from continuity import __version__
+from continuity.api.common.v1 import shot_pb2
+from continuity.api.common.v1.shot_pb2 import CameraAngle, ShotType, TimeOfDay, Weather
+from continuity.api.rendering.v1.render_service_pb2 import SubmitShotsRequest
+from continuity.cli.choices import value
+from continuity.cli.film.cast import Cast
+from continuity.client.shotlist import Scene, Shot, ShotList
+from continuity.kernel.ids import new_id
+
+FRAME_PX = 1024 * 576
+"""Every aspect ratio gets as many pixels as 16:9 at 1024×576 (rounded: sides are multiples of 8)."""
+SIDE_STEP_PX, MIN_SIDE_PX, MAX_SIDE_PX = 8, 256, 2048
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line says against or beside the list; None: nothing."""
+
+    style: str | None = None
+    seed: int | None = None
+    priority: int = 0
+    again: bool = False
+
+
+def overridden(shots: ShotList, overrides: Overrides) -> ShotList:
+    """Return the list with the style in every shot, and the seed in the film."""
+    film = shots.film
+    if overrides.seed is not None:
+        film = replace(film, seed=overrides.seed)
+    if overrides.style is None:
+        return replace(shots, film=film)
+    scenes = tuple(
+        replace(scene, shots=tuple(replace(shot, style=overrides.style) for shot in scene.shots))
+        for scene in shots.scenes
+    )
+    return replace(shots, film=replace(film, style=overrides.style), scenes=scenes)
+
+
+def submission(shots: ShotList, cast: Cast, overrides: Overrides) -> SubmitShotsRequest:
+    """Return the request. Its id follows from all content, so that the same list again is the same submission."""
+    width_px, height_px = frame_size(shots.film.aspect)
+    request = SubmitShotsRequest(
+        film=shots.film.title,
+        shots=[_shot(scene, shot, cast) for scene, shot in shots.shots()],
+        seed=shots.film.seed,
+        priority=overrides.priority,
+        width_px=width_px,
+        height_px=height_px,
+    )
+    salt = new_id() if overrides.again else ""
+    content = request.SerializeToString(deterministic=True)
+    request.request_id = hashlib.sha256(
+        b"\0".join([__version__.encode(), salt.encode(), cast.content.encode(), content])
+    ).hexdigest()
+    return request
+
+
+def frame_size(aspect: str | None) -> tuple[int, int]:
+    """Return width and height in pixels for ``width:height`` (None: 16:9)."""
+    wide, high = map(float, (aspect or "16:9").split(":"))
+    width = math.sqrt(FRAME_PX * wide / high)
+    return _side(width), _side(FRAME_PX / width)
+
+
+def _side(px: float) -> int:
+    return min(max(SIDE_STEP_PX * round(px / SIDE_STEP_PX), MIN_SIDE_PX), MAX_SIDE_PX)
+
+
+def _shot(scene: Scene, shot: Shot, cast: Cast) -> shot_pb2.Shot:
+    return shot_pb2.Shot(
+        scene_id=scene.id,
+        shot_number=shot.number,
+        shot_type=value(ShotType, shot.shot_type),
+        description=shot.description,
+        action=shot.action,
+        camera_angle=value(CameraAngle, shot.camera_angle),
+        composition=shot.composition or "",
+        lighting=shot.lighting or "",
+        mood=shot.mood or "",
+        style=shot.style,
+        time_of_day=value(TimeOfDay, shot.time_of_day),
+        weather=value(Weather, shot.weather),
+        character_ids=[cast.characters[name] for name in shot.characters],
+        location_id=cast.locations[shot.location],
+        negative=shot.negative,
+        duration_s=shot.duration_s or 0.0,
+        seed=shot.seed,
+    )

@@ -1,0 +1,74 @@
+"""What every command runs in: settings, output, a connection when asked for, and one way to end with an error."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, TypeAlias
+
+import grpc
+import typer
+from pydantic import ValidationError
+
+from continuity.cli.exits import ExitCode, exit_code
+from continuity.cli.output import Output
+from continuity.cli.runtime import join_or_start
+from continuity.cli.settings import Settings
+from continuity.client import CallFailed, ContinuityClient
+from continuity.kernel.errors import ContinuityError
+
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
+
+
+class Session:
+    """One command's settings and output."""
+
+    def __init__(self, settings: Settings, output: Output) -> None:
+        self.settings = settings
+        self.output = output
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[ContinuityClient]:
+        """Connect to ``CONTINUITY_ADDRESS``, else to the embedded runtime, which stays for as long as this is open."""
+        if self.settings.address:
+            async with ContinuityClient(self.settings.address, self.settings.project) as client:
+                yield client
+            return
+        hold = await join_or_start(self.settings, self.output.note)
+        try:
+            async with ContinuityClient(hold.record.address, self.settings.project) as client:
+                yield client
+        finally:
+            await hold.release()
+
+
+Work: TypeAlias = Callable[[Session], Awaitable[ExitCode | None]]
+
+
+def execute(work: Work, *, as_json: bool) -> None:
+    """Run a command's work and end with its exit code; errors become lines on standard error."""
+    output = Output(as_json=as_json)
+    try:
+        code = asyncio.run(_in_session(work, output)) or ExitCode.OK
+    except BrokenPipeError:
+        raise
+    except (CallFailed, ContinuityError, OSError, ValidationError) as error:
+        output.fail(error, _message(error))
+        code = exit_code(error)
+    raise typer.Exit(code)
+
+
+async def _in_session(work: Work, output: Output) -> ExitCode | None:
+    return await work(Session(Settings(), output))
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, CallFailed) and error.reason == error.status.name:
+        if error.status is grpc.StatusCode.UNAVAILABLE:
+            return f"no service answers ({error.message})"
+        if error.status is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return "the service did not answer in time"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__

@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Run
+from tests.unit.client.fakes import CANCELLED
+from tests.unit.client.studio import Studio
+
+
+@pytest.fixture
+def submission(run: Run, shot_list: Path, tmp_path: Path) -> str:
+    return str(run("render", shot_list, "--out", tmp_path / "out", "--no-wait", "--json").json["submission_id"])
+
+
+def test_jobs_are_listed(run: Run, submission: str) -> None:
+    lines = run("jobs", "list").out.splitlines()
+    assert len(lines) == 4
+    assert lines[2].split()[:4] == ["1", "2", "close-up", "requested"]
+    jobs = run("jobs", "list", "--submission", submission, "--json").json["jobs"]
+    assert [job["shot"]["shot_type"] for job in jobs] == ["establishing", "close-up", "wide"]
+
+
+def test_the_list_has_a_limit_and_a_state(run: Run, submission: str) -> None:
+    assert len(run("jobs", "list", "--limit", 1, "--json").json["jobs"]) == 1
+    assert run("jobs", "list", "--state", "failed").out == "no jobs\n"
+    assert run("jobs", "list", "--state", "faild").code == 2
+
+
+def test_watching_ends_when_all_are_finished(run: Run, submission: str) -> None:
+    ended = run("jobs", "watch", "--submission", submission)
+    assert (ended.code, ended.out) == (0, "3 succeeded\n")
+    assert ended.err.splitlines()[-1] == "[3/3] 2-1 succeeded"
+
+
+def test_watching_a_failure_ends_with_1(run: Run, submission: str, studio: Studio) -> None:
+    studio.failing_shots.add(("1", 2))
+    ended = run("jobs", "watch", f"{submission}-job-1", "--json")
+    assert ended.code == 1
+    assert [job["failure"]["reason"] for job in ended.json["jobs"]] == ["RENDERER_FAILED"]
+    assert "[1/1] 1-2 failed: the renderer gave up" in ended.err
+
+
+def test_a_finished_job_is_shown_with_prompt_and_keyframe(run: Run, submission: str) -> None:
+    run("jobs", "watch", "--submission", submission)
+    shown = run("jobs", "show", f"{submission}-job-1")
+    assert "prompt of Ward waits." in shown.out
+    assert "previz 1" in shown.out
+    assert "render 0.25 s" in shown.out
+    assert run("jobs", "show", f"{submission}-job-1", "--json").json["keyframe"]["seed"] == 7
+
+
+def test_a_job_is_cancelled(run: Run, submission: str, studio: Studio) -> None:
+    ended = run("jobs", "cancel", f"{submission}-job-0", "--json")
+    assert [job["state"] for job in ended.json["jobs"]] == ["cancelled"]
+    assert studio.jobs[f"{submission}-job-0"].state == CANCELLED
+
+
+def test_cancelling_a_finished_job_ends_with_5(run: Run, submission: str) -> None:
+    run("jobs", "watch", "--submission", submission)
+    assert run("jobs", "cancel", f"{submission}-job-0").code == 5
+
+
+def test_cancelling_a_submission_leaves_finished_jobs_alone(run: Run, submission: str) -> None:
+    run("jobs", "watch", f"{submission}-job-0")
+    assert run("jobs", "cancel", "--submission", submission).out == "cancelled 2\n"
+
+
+def test_a_job_that_is_not_there_ends_with_3(run: Run) -> None:
+    assert run("jobs", "show", "none").code == 3
+
+
+@pytest.mark.parametrize("arguments", [(), ("job", "--submission", "submission")])
+@pytest.mark.parametrize("command", ["watch", "cancel"])
+def test_jobs_or_a_submission_must_be_given(run: Run, command: str, arguments: tuple[str, ...]) -> None:
+    ended = run("jobs", command, *arguments)
+    assert ended.code == 2
+    assert "give either jobs or --submission" in ended.err

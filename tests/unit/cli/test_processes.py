@@ -1,0 +1,203 @@
+"""What only shows in processes of their own: signals, the runtime, the launcher."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from continuity.cli.runtime import read_record
+from tests.unit.client.studio import Studio
+
+ROOT = Path(__file__).resolve().parents[3]
+LAUNCHER = ROOT / "bin" / "continuity"
+
+FAKE_RUNTIME = """
+import asyncio, fcntl, json, os, sys
+from pathlib import Path
+from tests.unit.client.fakes import build_server
+from tests.unit.client.studio import Studio
+
+HOME = Path(os.environ["CONTINUITY_HOME"])
+
+async def main():
+    server = build_server(Studio())
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    print("the runtime is up", flush=True)
+    record = {"address": f"127.0.0.1:{port}", "pid": os.getpid(), "version": "0.1.0"}
+    (HOME / "starts").open("a").write(" ".join(sys.argv[1:]) + "\\n")
+    (HOME / "runtime.part").write_text(json.dumps(record))
+    (HOME / "runtime.part").replace(HOME / "runtime.json")
+    import signal
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()
+    (HOME / "drained").touch()
+    await server.stop(0)
+
+with (HOME / "runtime.lock").open("w") as lock:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(0)
+    asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    home = tmp_path / "home"
+    home.mkdir()
+    yield home
+    if record := read_record(home):
+        os.kill(record.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def environment(home: Path, tmp_path: Path) -> dict[str, str]:
+    """An environment in which ``services.embedded`` is a runtime of the test."""
+    install_runtime(tmp_path, FAKE_RUNTIME)
+    path = [str(tmp_path / "fake"), str(ROOT), str(ROOT / "libs"), os.environ.get("PYTHONPATH", "")]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CONTINUITY_")}
+    return inherited | {"CONTINUITY_HOME": str(home), "PYTHONPATH": os.pathsep.join(path)}
+
+
+def install_runtime(tmp_path: Path, source: str) -> None:
+    package = tmp_path / "fake" / "services" / "embedded"
+    package.mkdir(parents=True, exist_ok=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(source)
+
+
+def command(environment: dict[str, str], *arguments: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "continuity.cli.main", *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finished(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def test_a_command_starts_the_runtime_and_says_so(environment: dict[str, str], home: Path) -> None:
+    code, out, err = finished(command(environment, "character", "list", "--json"))
+    assert (code, json.loads(out)) == (0, {"characters": []})
+    assert "no runtime is running, starting one" in err
+    assert (home / "starts").read_text() == "--exit-when-idle\n"
+    assert "the runtime is up" in (home / "logs" / "runtime.log").read_text()
+
+
+def test_the_next_command_joins_it(environment: dict[str, str], home: Path) -> None:
+    finished(command(environment, "character", "list"))
+    assert finished(command(environment, "jobs", "list")) == (0, "no jobs\n", "")
+    assert len((home / "starts").read_text().splitlines()) == 1
+
+
+def test_two_commands_at_once_share_one_runtime(environment: dict[str, str], home: Path) -> None:
+    both = [command(environment, "character", "list") for _ in range(2)]
+    assert [finished(each)[:2] for each in both] == [(0, "no characters yet\n")] * 2
+    assert len((home / "starts").read_text().splitlines()) == 1
+
+
+def test_what_a_killed_runtime_left_is_not_believed(environment: dict[str, str], home: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    record: dict[str, Any] = {"address": "127.0.0.1:1", "pid": gone.pid, "version": "0.1.0"}
+    (home / "runtime.json").write_text(json.dumps(record))
+    code, out, _ = finished(command(environment, "character", "list"))
+    assert (code, out) == (0, "no characters yet\n")
+
+
+def test_a_runtime_that_ends_at_once_is_shown_with_its_log(environment: dict[str, str], tmp_path: Path) -> None:
+    install_runtime(tmp_path, "raise SystemExit('the disk is full')")
+    code, out, err = finished(command(environment, "character", "list"))
+    assert (code, out) == (4, "")
+    assert "the runtime did not start: it ended with exit code 1" in err
+    assert "the disk is full" in err
+    assert "Traceback" not in err
+
+
+def test_up_serves_until_ctrl_c_and_lets_the_runtime_drain(environment: dict[str, str], home: Path) -> None:
+    up = command(environment, "up")
+    assert up.stdout is not None
+    assert up.stdout.readline().startswith("serving at 127.0.0.1:")
+    code, _, err = finished(command(environment, "up"))
+    assert code == 5
+    assert "a runtime is already running" in err
+    up.send_signal(signal.SIGINT)
+    assert finished(up)[0] == 0
+    assert (home / "drained").exists()
+    assert (home / "starts").read_text() == "\n"
+
+
+def test_up_gives_its_address_to_programs(environment: dict[str, str], home: Path) -> None:
+    up = command(environment, "up", "--json")
+    assert up.stdout is not None
+    document = json.loads("".join(iter(up.stdout.readline, "}\n")) + "}")
+    assert (document["home"], document["version"]) == (str(home), "0.1.0")
+    up.terminate()
+    assert finished(up)[:2] == (0, "")
+
+
+def test_ctrl_c_leaves_the_jobs_running_and_says_how_to_go_on(
+    environment: dict[str, str], address: str, studio: Studio, shot_list: Path, tmp_path: Path
+) -> None:
+    studio.hanging.add("WatchJobs")
+    render = command(environment | {"CONTINUITY_ADDRESS": address}, "render", shot_list, "--out", tmp_path / "out")
+    assert studio.hung.wait(60)
+    render.send_signal(signal.SIGINT)
+    code, out, err = finished(render)
+    assert (code, out) == (130, "")
+    assert "the 3 jobs go on without you" in err
+    assert "continuity jobs cancel --submission submission-0" in err
+    assert "Traceback" not in err
+    assert studio.calls["CancelJob"] == 0
+
+
+def test_doctor_says_what_is_there_and_what_is_not(environment: dict[str, str], home: Path) -> None:
+    code, out, _ = finished(command(environment, "doctor", "--json"))
+    checks = {check["name"]: check for check in json.loads(out)["checks"]}
+    assert code == (0 if all(check["ok"] for check in checks.values() if check["needed"]) else 1)
+    assert checks["Python"]["ok"]
+    assert checks["home writable"]["found"] == str(home)
+    assert not checks["runtime"]["ok"]
+    finished(command(environment, "character", "list"))
+    assert "127.0.0.1:" in finished(command(environment, "doctor"))[1]
+
+
+def test_doctor_ends_with_1_and_the_mend_where_something_is_missing(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    broken = environment | {"CONTINUITY_HOME": str(tmp_path / "file" / "home")}
+    code, out, _ = finished(command(broken, "doctor"))
+    assert code == 1
+    assert any("MISSING" in line and "set CONTINUITY_HOME" in line for line in out.splitlines())
+
+
+def test_the_launcher_finds_its_checkout_through_links(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "continuity").symlink_to(LAUNCHER)
+    (tmp_path / "c").symlink_to("bin/continuity")
+    said = subprocess.run([tmp_path / "c", "--version"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (said.returncode, said.stdout) == (0, "continuity 0.1.0\n")
+
+
+def test_the_launcher_says_how_to_set_up_a_bare_checkout(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "continuity").write_text(LAUNCHER.read_text())
+    said = subprocess.run(["sh", tmp_path / "bin" / "continuity"], capture_output=True, text=True, check=False)
+    assert said.returncode == 4
+    assert "make -C" in said.stderr
