@@ -16,9 +16,11 @@ SHOTS = 120
 
 def run() -> dict[str, dict[str, float]]:
     """Shots a second of a batch, and the share of it that the renderer's own time explains."""
-    with tempfile.TemporaryDirectory(prefix="continuity-bench-") as folder:
-        with running("services.embedded", Path(folder)) as runtime:
-            return asyncio.run(_measure(runtime.address))
+    with (
+        tempfile.TemporaryDirectory(prefix="continuity-bench-") as folder,
+        running("services.embedded", Path(folder)) as runtime,
+    ):
+        return asyncio.run(_measure(runtime.address))
 
 
 async def _measure(address: str) -> dict[str, dict[str, float]]:

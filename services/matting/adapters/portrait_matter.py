@@ -24,8 +24,10 @@ class PortraitMatter:
 
 
 def _cut_out(picture: bytes) -> bytes:
-    bgr = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
-    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    decoded = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded.ndim == 3 and decoded.shape[2] == 4:
+        return picture  # it came cut out: whoever did that knew better
+    rgb = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
     faces = find_faces(rgb)
     try:
         figure = rgba(cut_out(rgb, faces[0] if faces else None))

@@ -16,6 +16,9 @@ from portrait.segmentation import figure_mask
 from services.vision.domain.analysis import Light, NormalizedBox, Observations, Swatch, Trait
 from services.vision.domain.errors import PictureUnusable
 
+HALF = 127
+BACKDROP = 128.0
+
 
 class PortraitAnalyzer:
     """The ``Analyzer`` port."""
@@ -31,11 +34,10 @@ class PortraitAnalyzer:
 
 
 def _look(picture: bytes) -> Observations:
-    rgb = cv2.cvtColor(cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    pixels = rgb.astype(np.uint8, copy=False)
+    rgb, alpha = _decoded(picture)
     try:
-        faces = find_faces(pixels)
-        seen = describe(pixels, faces, _figure(pixels, faces))
+        faces = find_faces(rgb)
+        seen = describe(rgb, faces, _figure(rgb, faces) if alpha is None else alpha > HALF)
     except PortraitError as error:
         raise PictureUnusable(cause=str(error)) from None
     return _observations(seen, brightness=float(np.mean(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))) / 255)
@@ -47,6 +49,17 @@ def _figure(pixels: Bytes, faces: Sequence[Face]) -> Mask:
         return figure_mask(pixels, faces[0] if faces else None)
     except NoFigure:
         return np.zeros(pixels.shape[:2], np.bool_)
+
+
+def _decoded(picture: bytes) -> tuple[Bytes, Bytes | None]:
+    """Return RGB pixels, and alpha where the picture came cut out; then it lies on grey, which is nobody's colour."""
+    decoded = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded.shape[2] == 3:
+        return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False), None
+    rgba = cv2.cvtColor(decoded, cv2.COLOR_BGRA2RGBA).astype(np.uint8, copy=False)
+    share = rgba[..., 3:].astype(np.float32) / 255
+    rgb = rgba[..., :3] * share + BACKDROP * (1 - share)
+    return np.rint(rgb).astype(np.uint8), rgba[..., 3]
 
 
 def _observations(seen: Appearance, brightness: float) -> Observations:
