@@ -1,0 +1,77 @@
+"""Triton's side of the storyboard composer: tensors in, stages and the frame out."""
+
+import os
+import sys
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+# Triton's interpreter starts isolated: it reads no PYTHONPATH, so what that names is added here.
+sys.path[:0] = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+
+from previz.compose import STAGES, compose  # noqa: E402
+from previz.errors import Abandoned, PrevizError  # noqa: E402
+from previz.pictures import MatteCache, decoded, preview  # noqa: E402
+from previz.spec import FrameSpec  # noqa: E402
+
+_MATTE_CACHE_BYTES = 128 * 1024 * 1024
+
+
+class TritonPythonModel:
+    """Draws one frame per request; a failure is that request's error alone."""
+
+    def initialize(self, args):
+        """Called once per instance."""
+        self._mattes = MatteCache(_MATTE_CACHE_BYTES)
+
+    def execute(self, requests):
+        """Answer each request through its own sender, as the decoupled policy asks."""
+        for request in requests:
+            sender = request.get_response_sender()
+            error = self._answer(request, sender)
+            if error is not None:
+                sender.send(pb_utils.InferenceResponse(error=error))
+            sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    def _answer(self, request, sender):
+        try:
+            self._draw(request, sender)
+        except PrevizError as refusal:
+            return pb_utils.TritonError(str(refusal), pb_utils.TritonError.INVALID_ARG)
+        except Abandoned:
+            return pb_utils.TritonError("cancelled", pb_utils.TritonError.CANCELLED)
+        except Exception as failure:
+            return pb_utils.TritonError(f"{type(failure).__name__}: {failure}", pb_utils.TritonError.INTERNAL)
+        return None
+
+    def _draw(self, request, sender):
+        def on_stage(stage, number, total, picture):
+            if request.is_cancelled():
+                raise Abandoned
+            if number < total:
+                sender.send(_response(number, total, preview(picture) if picture is not None else b""))
+
+        frame = compose(*self._arguments(request), on_stage)
+        sender.send(_response(len(STAGES), len(STAGES), preview(frame), frame))
+
+    def _arguments(self, request):
+        spec = FrameSpec.from_json(_texts(request, "spec")[0])
+        mattes = [self._mattes.matte(f"mattes[{i}]", encoded) for i, encoded in enumerate(_texts(request, "mattes"))]
+        plate = (_texts(request, "plate") or [b""])[0]
+        return spec, mattes, decoded("plate", plate, 3) if plate else None
+
+
+def _texts(request, name):
+    tensor = pb_utils.get_input_tensor_by_name(request, name)
+    return [] if tensor is None else [bytes(value) for value in tensor.as_numpy().reshape(-1)]
+
+
+def _response(step, steps, picture, frame=None):
+    tensors = [
+        pb_utils.Tensor("step", np.array([step], np.int32)),
+        pb_utils.Tensor("steps", np.array([steps], np.int32)),
+        pb_utils.Tensor("preview", np.array([picture], np.object_)),
+    ]
+    if frame is not None:
+        tensors.append(pb_utils.Tensor("image", frame))
+    return pb_utils.InferenceResponse(tensors)

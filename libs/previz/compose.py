@@ -1,0 +1,110 @@
+"""The composer: one call from specification and arrays to a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from previz.drawing.canvas import Pixels, as_pixels, soften
+from previz.drawing.exterior import draw_exterior
+from previz.drawing.figure import draw_figure
+from previz.drawing.grade import grade, look_of
+from previz.drawing.interior import draw_interior
+from previz.drawing.light import Light, light_of
+from previz.drawing.plate import draw_plate
+from previz.drawing.styles import stylise
+from previz.drawing.tabletop import draw_tabletop
+from previz.drawing.weather import draw_weather
+from previz.errors import InvalidPixels
+from previz.layout import Layout, solve
+from previz.spec import FrameSpec
+
+STAGES = ("layout", "set", "figures", "grade")
+"""What ``on_stage`` is told, in this order, when each is done."""
+
+StageListener = Callable[[str, int, int, Pixels | None], None]
+"""Takes the stage's name, its number from 1, the number of stages, and the picture so far (RGB) where there is one."""
+
+_BACKGROUND_M = 6.0
+_MIN_SIDE_PX, _MAX_SIDE_PX = 8, 8192
+
+
+def compose(
+    spec: FrameSpec,
+    mattes: Sequence[npt.NDArray[np.uint8] | None] = (),
+    plate: npt.NDArray[np.uint8] | None = None,
+    on_stage: StageListener | None = None,
+) -> Pixels:
+    """Draw a frame, RGB uint8 (height, width, 3); equal arguments give equal bytes on one machine.
+
+    ``mattes`` holds an RGBA cut-out (straight alpha) or ``None`` for each of the specification's figures, or is empty;
+    ``plate`` is an RGB photograph of the place. ``on_stage`` may raise to stop. Raises ``InvalidPixels``.
+    """
+    _check(spec, mattes, plate)
+    cv2.setNumThreads(1)
+    report = on_stage or _unheard
+    layout = solve(spec)
+    light = light_of(spec)
+    report(STAGES[0], 1, len(STAGES), None)
+    canvas = _set(spec, layout, light, plate)
+    report(STAGES[1], 2, len(STAGES), canvas)
+    canvas = _figures(canvas, spec, layout, light, mattes)
+    report(STAGES[2], 3, len(STAGES), canvas)
+    frame = stylise(grade(canvas, look_of(spec), light, spec.seed), spec.style, spec.seed)
+    report(STAGES[3], 4, len(STAGES), frame)
+    return frame
+
+
+def _set(spec: FrameSpec, layout: Layout, light: Light, plate: Pixels | None) -> Pixels:
+    """The background, out of focus as the lens has it."""
+    camera = layout.camera
+    if plate is not None:
+        canvas = draw_plate(camera, plate, light)
+    elif spec.location.type == "interior":
+        canvas = draw_interior(camera, spec.location, light)
+    else:
+        canvas = draw_exterior(camera, spec.location, light, spec.weather)
+    far = layout.focus_m + (_BACKGROUND_M if spec.location.type == "interior" else 40.0)
+    return as_pixels(soften(canvas, min(0.035 * spec.width_px, camera.blur_px(far, layout.focus_m, layout.f_number))))
+
+
+def _figures(canvas: Pixels, spec: FrameSpec, layout: Layout, light: Light, mattes: Sequence[Pixels | None]) -> Pixels:
+    for placement in layout.placements:
+        matte = mattes[placement.index] if 0 <= placement.index < len(mattes) else None
+        draw_figure(canvas, layout, placement, matte, spec=spec, light=light)
+    if spec.shot_type == "insert":
+        canvas = as_pixels(soften(canvas, 0.014 * spec.width_px))
+        draw_tabletop(canvas, layout, spec, light)
+    if spec.location.type == "exterior":
+        draw_weather(canvas, layout.camera, light, spec.weather, spec.seed)
+    return canvas
+
+
+def _unheard(stage: str, number: int, total: int, picture: Pixels | None) -> None:
+    """Nobody listens."""
+
+
+def _check(
+    spec: FrameSpec, mattes: Sequence[npt.NDArray[np.uint8] | None], plate: npt.NDArray[np.uint8] | None
+) -> None:
+    if len(mattes) not in (0, len(spec.figures)):
+        raise InvalidPixels(
+            "mattes", f"{len(mattes)} for {len(spec.figures)} figures", "one for each figure, or none at all"
+        )
+    for i, matte in enumerate(mattes):
+        if matte is not None:
+            _check_array(f"mattes[{i}]", matte, 4)
+    if plate is not None:
+        _check_array("plate", plate, 3)
+
+
+def _check_array(name: str, pixels: npt.NDArray[np.uint8], channels: int) -> None:
+    kind = "RGBA" if channels == 4 else "RGB"
+    limit = f"uint8 {kind} (height, width, {channels}), sides {_MIN_SIDE_PX} to {_MAX_SIDE_PX}"
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != channels:
+        raise InvalidPixels(name, f"{pixels.dtype} {pixels.shape}", limit)
+    if not all(_MIN_SIDE_PX <= side <= _MAX_SIDE_PX for side in pixels.shape[:2]):
+        raise InvalidPixels(name, f"{pixels.dtype} {pixels.shape}", limit)
