@@ -38,7 +38,7 @@ async def answers(client: TritonClient, model: ModelSpec, inputs: Tensors, **opt
 
 async def until_cancelled(client: TritonClient, model: ModelSpec, request_id: bytes) -> None:
     async with asyncio.timeout(10):
-        while request_id not in (await answers(client, model, order(b"cancelled")))[0]["payload"]:  # noqa: ASYNC110 - the model sets no event
+        while request_id not in (await answers(client, model, order(b"cancelled")))[0]["payload"]:
             await asyncio.sleep(0.01)
 
 

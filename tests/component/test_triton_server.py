@@ -50,7 +50,7 @@ async def steps(address: str, model: ModelSpec, command: bytes = b"echo") -> lis
 
 async def until(condition: Callable[[], bool], deadline_s: float = 15) -> None:
     async with asyncio.timeout(deadline_s):
-        while not condition():  # noqa: ASYNC110 - other processes set no event
+        while not condition():
             await asyncio.sleep(0.01)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+from continuity.kernel.values import ObjectRef
 from continuity.objects.port import (
     DEFAULT_MAX_BYTES,
     MAX_PAGE,
     ObjectDamaged,
     ObjectMissing,
     ObjectPage,
-    ObjectRef,
     ObjectStoreUnavailable,
     check_content_type,
     check_key,
