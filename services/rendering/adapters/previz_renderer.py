@@ -30,7 +30,7 @@ class PrevizRenderer:
     """The ``Renderer`` port. ``version`` is the composer's: another version may draw another picture."""
 
     def __init__(self, triton: TritonClient, objects: ObjectStore, version: str) -> None:
-        self.name = version
+        self.name = f"previz {version.removeprefix('previz-')}"
         self._triton = triton
         self._objects = objects
 

@@ -181,7 +181,7 @@ def test_a_character_that_is_no_text_is_refused_when_escaped_too(refuse, film, e
         ({"action": "a" * 501}, "action", "500 characters are the most, these are 501"),
         ({"characters": "Ward"}, "characters", "expected a list, found 'Ward'"),
         ({"characters": [1, {}]}, "characters[0]", "expected text, found the number 1"),
-        ({"characters": ["Ward"] * 13}, "characters", "12 are the most, these are 13"),
+        ({"characters": ["Ward"] * 13}, "characters", "8 are the most, these are 13"),
         ({"mood": ["tense"]}, "mood", "expected text, found a list"),
         ({"weather": "qqq"}, "weather", "unknown weather 'qqq'; known are clear, overcast, rain, fog, snow, storm"),
         ({"shot_typ": "wide"}, "shot_typ", "unknown key 'shot_typ'"),

@@ -120,3 +120,8 @@ def test_the_schema_offers_the_words_of_the_vocabulary(definition):
         kind = "location_type" if (definition, name) == ("location", "type") else name
         if kind in VOCABULARY:
             assert examples == list(dict.fromkeys(VOCABULARY[kind].values()))
+
+
+def test_a_film_without_a_style_is_cinematic(read, film):
+    del film["film"]["style"]
+    assert {shot.style for _, shot in read(film).shots()} == {"cinematic"}

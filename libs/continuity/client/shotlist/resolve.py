@@ -8,10 +8,12 @@ from typing import Any
 from continuity.client.shotlist.model import Character, Film, Location, Scene, Shot, ShotList
 from continuity.client.shotlist.references import FIELDS, Fields, Words, entries, named
 
+DEFAULT_STYLE = "cinematic"
+
 
 def resolve(data: Any, folder: Path, words: Words) -> ShotList:
     """Return the shot list of ``data``, in which nothing is wrong any more."""
-    film = _in_words(data["film"], words)
+    film = _in_words({"style": DEFAULT_STYLE} | data["film"], words)
     locations = tuple(_location(name, fields, folder, words) for _, name, fields in named(data, "locations"))
     places = {location.name: location for location in locations}
     return ShotList(
