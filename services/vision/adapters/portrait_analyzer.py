@@ -66,7 +66,7 @@ def _observations(seen: Appearance, brightness: float) -> Observations:
     face = seen.face
     return Observations(
         face_box=NormalizedBox(face.x, face.y, face.width, face.height) if face else None,
-        facing=(face.facing or 0.0) if face else 0.0,
+        facing=face.facing if face else None,
         people_count=seen.people,
         skin=_trait(seen.skin),
         hair=_trait(seen.hair.colour),

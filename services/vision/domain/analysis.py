@@ -49,10 +49,10 @@ class Light:
 
 @dataclass(frozen=True)
 class Observations:
-    """What was measured in the pixels."""
+    """What was measured in the pixels; ``facing`` is None where it cannot be told."""
 
     face_box: NormalizedBox | None
-    facing: float
+    facing: float | None
     people_count: int
     skin: Trait
     hair: Trait

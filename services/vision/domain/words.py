@@ -31,6 +31,8 @@ def roster_entry(name: str, seen: Observations) -> RosterEntry:
 def _face(seen: Observations) -> str:
     if seen.face_box is None:
         return "absent"
+    if seen.facing is None:
+        return UNKNOWN
     if abs(seen.facing) < 0.25:
         return "turned to the camera"
     return f"turned to screen {'left' if seen.facing < 0 else 'right'}"

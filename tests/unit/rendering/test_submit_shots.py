@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from continuity.kernel.errors import InvalidValue
+from services.rendering.domain.cast import CastEntry
+from services.rendering.domain.errors import RequestReused
+from services.rendering.domain.events import RenderRequested
+from services.rendering.domain.job import REQUESTED, WAITING
+from services.rendering.handlers.freeze_cast import FreezeCast
+from services.rendering.handlers.submit_shots import ShotsAsked, SubmitShots
+from tests.unit.rendering.builders import PAD, PROJECT, WARD, shot
+from tests.unit.rendering.fakes import InMemoryCast, InMemoryJobs, InMemorySubmissions, SetClock
+
+ASKED = ShotsAsked("take-1", "Pad Nine", (shot(2), shot(1)), seed=5, priority=0, width_px=0, height_px=0)
+
+
+class Service:
+    def __init__(self, *cast: CastEntry) -> None:
+        self.jobs = InMemoryJobs()
+        self.submissions = InMemorySubmissions()
+        self.cast = InMemoryCast(*cast)
+        self.clock = SetClock()
+        self.freeze = FreezeCast(self.cast, self.jobs, self.clock)
+        self.submit = SubmitShots(self.submissions, self.jobs, self.freeze, self.clock)
+
+
+async def test_every_shot_becomes_one_job_in_the_order_of_the_shots():
+    submission, jobs = await Service().submit(PROJECT, ASKED)
+    assert [job.shot.shot_number for job in jobs] == [2, 1]
+    assert [job.submission_id for job in jobs] == [submission.id] * 2
+    assert [(job.width_px, job.height_px) for job in jobs] == [(1024, 576)] * 2
+
+
+async def test_shots_with_their_cast_at_hand_are_requested_at_once():
+    service = Service(WARD, PAD)
+    _, jobs = await service.submit(PROJECT, replace(ASKED, shots=(shot(character_ids=("ward",), location_id="pad"),)))
+    assert [job.state for job in jobs] == [REQUESTED]
+    assert [type(event) for event in service.jobs.events] == [RenderRequested]
+
+
+@pytest.mark.parametrize(
+    ("cast", "missing"),
+    [((), "ward"), ((WARD,), "pad"), ((replace(WARD, deleted=True), PAD), "ward")],
+    ids=["nobody", "no-location", "deleted"],
+)
+async def test_shots_without_their_cast_wait_for_the_first_who_is_missing(cast, missing):
+    service = Service(*cast)
+    _, jobs = await service.submit(PROJECT, replace(ASKED, shots=(shot(character_ids=("ward",), location_id="pad"),)))
+    assert [(job.state, job.waiting_for) for job in jobs] == [(WAITING, missing)]
+    assert not service.jobs.events
+
+
+async def test_the_same_request_again_returns_the_same_jobs():
+    service = Service()
+    first, jobs = await service.submit(PROJECT, ASKED)
+    service.clock.seconds += 60
+    again, same = await service.submit(PROJECT, ASKED)
+    assert (again.id, again.create_time) == (first.id, first.create_time)
+    assert same == jobs
+    assert len(service.jobs.events) == len(jobs)
+
+
+async def test_a_request_id_with_other_content_is_refused():
+    service = Service()
+    await service.submit(PROJECT, ASKED)
+    with pytest.raises(RequestReused, match="take-1"):
+        await service.submit(PROJECT, replace(ASKED, seed=6))
+    assert len(service.jobs.stored) == 2
+
+
+async def test_the_same_request_id_in_another_project_is_another_submission():
+    service = Service()
+    first, _ = await service.submit(PROJECT, ASKED)
+    other, _ = await service.submit("other", ASKED)
+    assert first.id != other.id
+
+
+async def test_without_a_request_id_every_call_is_a_new_submission():
+    service = Service()
+    first, _ = await service.submit(PROJECT, replace(ASKED, request_id=""))
+    other, _ = await service.submit(PROJECT, replace(ASKED, request_id=""))
+    assert first.id != other.id
+    assert len(service.jobs.stored) == 4
+
+
+async def test_duplicate_shots_are_refused_and_nothing_is_kept():
+    service = Service()
+    with pytest.raises(InvalidValue):
+        await service.submit(PROJECT, replace(ASKED, shots=(shot(1), shot(1))))
+    assert not service.submissions.stored
+    assert not service.jobs.stored
+
+
+async def test_a_fan_out_that_was_cut_off_is_finished_by_the_next_without_touching_what_is_there():
+    service = Service()
+    submission, jobs = await service.submit(PROJECT, ASKED)
+    service.submissions.stored[PROJECT, submission.id] = replace(submission, fanned_out=False)
+    del service.jobs.stored[PROJECT, jobs[1].id]
+    service.jobs.stored[PROJECT, jobs[0].id] = replace(jobs[0], attempts=2)
+    await service.submit(PROJECT, ASKED)
+    assert [job.attempts for job in await service.jobs.of_submission(PROJECT, submission.id)] == [2, 0]
+    assert (await service.submissions.get(PROJECT, submission.id)).fanned_out
+
+
+async def test_a_fan_out_of_many_shots_makes_each_of_them_once():
+    service = Service()
+    shots = tuple(shot(number) for number in range(1, 251))
+    _, jobs = await service.submit(PROJECT, replace(ASKED, shots=shots))
+    assert [job.shot.shot_number for job in jobs] == list(range(1, 251))
+
+
+async def test_who_becomes_ready_between_the_look_and_the_write_is_not_waited_for():
+    service = Service()
+    service.jobs.before_change = lambda: service.freeze.learn(PROJECT, WARD)
+    _, jobs = await service.submit(PROJECT, replace(ASKED, shots=(shot(character_ids=("ward",)),)))
+    assert [(job.state, job.characters) for job in jobs] == [(REQUESTED, (WARD.content,))]

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.rendering.domain.errors import JobFinished, JobMissing, SubmissionMissing
+from services.rendering.domain.events import RenderProgressed
+from services.rendering.domain.job import CANCELLED, FAILED, READY, RENDERING, SUCCEEDED, Job, rendered
+from services.rendering.handlers.cancel_job import CancelJob
+from services.rendering.handlers.watch_jobs import WatchJobs
+from tests.unit.rendering.builders import KEYFRAME, PROJECT, TOKEN, after, job_in, shot
+from tests.unit.rendering.fakes import InMemoryJobs, SetClock, SpokenProgress
+
+
+class Watching:
+    def __init__(self, *jobs: Job) -> None:
+        self.jobs = InMemoryJobs(*jobs)
+        self.progress = SpokenProgress()
+        self.watch = WatchJobs(self.jobs, self.progress)
+        self.updates = self.watch(PROJECT, [job.id for job in jobs], "")
+
+    async def becomes(self, job: Job) -> None:
+        self.jobs.stored[PROJECT, job.id] = job
+        await self.progress.tell(PROJECT, RenderProgressed(job.id, job.state))
+
+
+def first(state: str) -> Job:
+    return job_in(state, shot(1))
+
+
+async def test_words_that_come_late_show_the_job_as_it_is_by_then():
+    watching = Watching(first(READY))
+    assert await anext(watching.updates) == first(READY)
+    await watching.becomes(first(RENDERING))
+    step = RenderProgressed(first(READY).id, RENDERING, 1, 4)
+    await watching.progress.tell(PROJECT, step)
+    await watching.becomes(first(SUCCEEDED))
+    assert [update async for update in watching.updates] == [first(SUCCEEDED)]
+    assert not watching.progress.feeds
+
+
+async def test_steps_between_changes_are_passed_on():
+    watching = Watching(first(RENDERING))
+    await anext(watching.updates)
+    step = RenderProgressed(first(READY).id, RENDERING, 1, 4)
+    await watching.progress.tell(PROJECT, step)
+    assert await anext(watching.updates) == step
+    await watching.updates.aclose()
+    assert not watching.progress.feeds
+
+
+async def test_what_happens_while_the_documents_are_read_is_not_missed():
+    jobs = [job_in(READY, shot(number)) for number in (1, 2)]
+    watching = Watching(*jobs)
+    await anext(watching.updates)
+    await watching.becomes(job_in(FAILED, shot(1)))  # read already, its end is only told
+    assert await anext(watching.updates) == jobs[1]
+    assert await anext(watching.updates) == job_in(FAILED, shot(1))
+
+
+async def test_lost_words_are_made_up_for_by_reading_again():
+    watching = Watching(first(READY))
+    await anext(watching.updates)
+    watching.progress.loses_words = True
+    watching.progress.feeds[0].on_silence = lambda: watching.becomes(first(SUCCEEDED))
+    assert [update async for update in watching.updates] == [first(SUCCEEDED)]
+
+
+async def test_a_watch_ends_only_when_all_are_finished():
+    open_job, ended = job_in(RENDERING, shot(1)), job_in(CANCELLED, shot(2))
+    watching = Watching(open_job, ended)
+    assert [await anext(watching.updates) for _ in range(2)] == [open_job, ended]
+    await watching.becomes(after(rendered(open_job, TOKEN, KEYFRAME, 9.0)))
+    assert [update.state async for update in watching.updates] == [SUCCEEDED]
+
+
+@pytest.mark.parametrize("state", [SUCCEEDED, FAILED, CANCELLED])
+async def test_a_watch_of_finished_jobs_ends_at_once(state):
+    assert [update async for update in Watching(first(state)).updates] == [first(state)]
+
+
+async def test_a_whole_submission_is_watched_in_the_order_of_its_shots():
+    jobs = [replace(job_in(FAILED, shot(number)), queue_key=9 - number) for number in (1, 2)]
+    watching = Watching(*jobs)
+    seen = [update async for update in watching.watch(PROJECT, (), "submission")]
+    assert seen == jobs[::-1]
+
+
+async def test_what_does_not_exist_or_is_anothers_cannot_be_watched():
+    watching = Watching(first(READY))
+    with pytest.raises(JobMissing):
+        await anext(watching.watch(PROJECT, ["unknown"], ""))
+    with pytest.raises(JobMissing):
+        await anext(watching.watch("other", [first(READY).id], ""))
+    with pytest.raises(SubmissionMissing, match="submission"):
+        await anext(watching.watch("other", (), "submission"))
+    assert not watching.progress.feeds
+
+
+async def test_a_cancelled_job_is_told_of():
+    watching = Watching(first(RENDERING))
+    await anext(watching.updates)
+    cancel = CancelJob(watching.jobs, watching.progress, SetClock())
+    assert (await cancel(PROJECT, first(READY).id)).state == CANCELLED
+    assert [update.state async for update in watching.updates] == [CANCELLED]
+    assert (await cancel(PROJECT, first(READY).id)).state == CANCELLED
+
+
+async def test_a_finished_job_is_not_cancelled_and_anothers_does_not_exist():
+    watching = Watching(first(SUCCEEDED))
+    cancel = CancelJob(watching.jobs, watching.progress, SetClock())
+    with pytest.raises(JobFinished):
+        await cancel(PROJECT, first(READY).id)
+    with pytest.raises(JobMissing):
+        await cancel("other", first(READY).id)
