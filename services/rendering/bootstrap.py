@@ -75,7 +75,7 @@ async def bootstrap(settings: Settings, platform: Platform) -> Hosted:
         files=files,
         submit=submit,
         find=FindJobs(jobs, files),
-        watch=WatchJobs(jobs, progress),
+        watch=WatchJobs(jobs, progress, clock),
         cancel=CancelJob(jobs, progress, clock),
     )
     slots = {f"worker-{number}": worker.run for number in range(settings.render_slots)}

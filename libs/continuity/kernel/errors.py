@@ -32,6 +32,10 @@ class ContinuityError(Exception):
         """The class name as ``UPPER_SNAKE_CASE``."""
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(self).__name__).upper()
 
+    def metadata(self) -> dict[str, str]:
+        """The values as text, each cut to 200 characters; those that are None say nothing."""
+        return {name: str(value)[:200] for name, value in self.values().items() if value is not None}
+
     def values(self) -> dict[str, Any]:
         """The values that the error carries, by field name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -31,8 +31,8 @@ class Failure:
 
     @classmethod
     def of(cls, error: ContinuityError) -> Failure:
-        """Return what an error says, with values cut to 200 characters."""
-        return cls(error.reason, str(error), {name: str(value)[:200] for name, value in error.values().items()})
+        """Return what an error says, with its values."""
+        return cls(error.reason, str(error), error.metadata())
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from continuity.kernel.values import Change, Failure, ObjectRef
-from services.characters.domain.events import CharacterDeleted, CharacterIngested, CharacterReady
 
 INGESTED = "ingested"
 READY = "ready"
@@ -45,6 +44,32 @@ class Character:
     def deleted(self) -> bool:
         """Whether nobody may cast it any more."""
         return self.state == DELETED
+
+
+@dataclass(frozen=True)
+class CharacterIngested:
+    """A photograph is stored; vision and matting take it up."""
+
+    character_id: str
+    version: int
+    name: str
+    picture: ObjectRef
+    keep_background: bool
+
+
+@dataclass(frozen=True)
+class CharacterReady:
+    """Analysis and matte have both answered."""
+
+    character: Character
+
+
+@dataclass(frozen=True)
+class CharacterDeleted:
+    """Nobody casts this character any more."""
+
+    character_id: str
+    version: int
 
 
 def ingested(character: Character) -> Change[Character]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from continuity.kernel.values import Change, ObjectRef
-from services.characters.domain.events import LocationDeleted, LocationSaved
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,21 @@ class Location:
     update_time: float
     picture: ObjectRef | None = None
     deleted: bool = False
+
+
+@dataclass(frozen=True)
+class LocationSaved:
+    """A location was made or changed."""
+
+    location: Location
+
+
+@dataclass(frozen=True)
+class LocationDeleted:
+    """Nobody plays in this location any more."""
+
+    location_id: str
+    version: int
 
 
 def saved(location: Location) -> Change[Location]:

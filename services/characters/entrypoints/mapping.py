@@ -9,15 +9,8 @@ from continuity.api.events.v1 import character_events_pb2, location_events_pb2
 from continuity.api.locations.v1 import location_pb2, location_service_pb2
 from continuity.messaging.codec import EventCodec, Publication
 from continuity.wire.conversion import from_message, to_message
-from services.characters.domain.character import Character
-from services.characters.domain.events import (
-    CharacterDeleted,
-    CharacterIngested,
-    CharacterReady,
-    LocationDeleted,
-    LocationSaved,
-)
-from services.characters.domain.location import Location
+from services.characters.domain.character import Character, CharacterDeleted, CharacterIngested, CharacterReady
+from services.characters.domain.location import Location, LocationDeleted, LocationSaved
 from services.characters.handlers.create_character import NewCharacter
 from services.characters.handlers.locations import LocationAsked
 

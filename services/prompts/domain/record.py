@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from continuity.kernel.values import Change, Failure
@@ -24,6 +25,7 @@ class Prompt:
     negative: str
     seed: int
     parts: tuple[PromptPart, ...]
+    words: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,10 @@ class PromptRecord:
     failure: Failure | None
 
 
-def built(job_id: str, prompt: BuiltPrompt) -> Change[PromptRecord]:
-    """Record a prompt."""
+def built(job_id: str, prompt: BuiltPrompt, words: Mapping[str, str]) -> Change[PromptRecord]:
+    """Record a prompt, and the vocabulary's own spelling of the words that the shot uses."""
     parts = tuple(PromptPart(part.field, part.text) for part in prompt.parts)
-    kept = Prompt(prompt.text, prompt.negative, prompt.seed, parts)
+    kept = Prompt(prompt.text, prompt.negative, prompt.seed, parts, words)
     return answered(PromptRecord(job_id, kept, None))
 
 

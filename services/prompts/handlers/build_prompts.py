@@ -10,7 +10,7 @@ from continuity.kernel.values import Failure
 from services.prompts.domain.build import build_prompt
 from services.prompts.domain.record import built, failed
 from services.prompts.domain.shot import CastMember, Location, Shot
-from services.prompts.domain.vocabulary import Vocabulary
+from services.prompts.domain.vocabulary import Kind, Vocabulary
 from services.prompts.handlers.ports import Prompts
 
 
@@ -36,10 +36,15 @@ class BuildPrompts:
         """Build, or record why it cannot be done."""
         try:
             prompt = build_prompt(asked.shot, asked.cast, asked.location, self.vocabulary, film_seed=asked.film_seed)
-            change = built(asked.job_id, prompt)
+            change = built(asked.job_id, prompt, self._own_words(asked.shot))
         except ContinuityError as error:
             change = failed(asked.job_id, Failure.of(error))
         await self.prompts.answer(project, change)
+
+    def _own_words(self, shot: Shot) -> dict[str, str]:
+        words = {kind: getattr(shot, kind, None) for kind in Kind}
+        own = {kind.value: self.vocabulary.term(kind, word).word for kind, word in words.items() if word}
+        return own | {"style": self.vocabulary.style(shot.style).name}
 
     async def give_up(self, project: str, job_id: str, failure: Failure) -> None:
         """Record why there is no prompt."""

@@ -23,7 +23,13 @@ from services.rendering.handlers.ports import Picture, RenderTask, Step
 
 TIMEOUT_S = 60.0
 NEUTRAL_STUDIO: dict[str, Any] = {"type": "interior", "name": "studio", "kind": "studio", "description": ""}
-_DEFAULTS = {"camera_angle": "eye-level", "composition": "rule-of-thirds", "lighting": "natural", "mood": "neutral"}
+_DEFAULTS = {
+    "camera_angle": "eye-level",
+    "composition": "rule-of-thirds",
+    "lighting": "natural",
+    "mood": "neutral",
+    "style": "cinematic",
+}
 
 
 class PrevizRenderer:
@@ -75,16 +81,19 @@ class PrevizRenderer:
 
 
 def frame_spec(job: Job, characters: list[Character], location: Location | None) -> dict[str, Any]:
-    """Return the frame as ``previz.spec.FrameSpec`` reads it; the location says what the shot leaves open."""
+    """Return the frame as ``previz.spec.FrameSpec`` reads it, in the vocabulary's own spelling.
+
+    The location says what the shot leaves open.
+    """
     shot = job.shot
+    own = job.prompt.words if job.prompt else {}
     # The same from shot to shot, so that nobody crosses the line between two people.
     order = {one.id: index for index, one in enumerate(sorted(characters, key=lambda one: one.name.casefold()))}
     return {
         "width_px": job.width_px,
         "height_px": job.height_px,
         "shot_type": shot.shot_type,
-        "style": shot.style or "cinematic",
-        **{field: getattr(shot, field) or default for field, default in _DEFAULTS.items()},
+        **{field: own.get(field) or getattr(shot, field) or default for field, default in _DEFAULTS.items()},
         "time_of_day": shot.time_of_day or _location_word(location, "time_of_day") or "noon",
         "weather": shot.weather or _location_word(location, "weather") or "clear",
         "location": _location(location),

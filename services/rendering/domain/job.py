@@ -23,6 +23,8 @@ FINISHED = (SUCCEEDED, FAILED, CANCELLED)
 UNFINISHED = (WAITING, REQUESTED, READY, RENDERING)
 
 MAX_ATTEMPTS = 3
+MAX_INTERRUPTIONS = 10
+"""How often the renderer may go away under a job before the job is suspected of doing it."""
 _TOP_PRIORITY = 100
 
 
@@ -53,6 +55,7 @@ class Job:
     keyframe: Keyframe | None = None
     failure: Failure | None = None
     attempts: int = 0
+    interruptions: int = 0
     not_before: float = 0.0
     lease_token: str = ""
     lease_until: float = 0.0
@@ -166,10 +169,23 @@ def worker_lost(job: Job, token: str, failure: Failure, now: float) -> Change[Jo
 
 
 def handed_back(job: Job, token: str, delay_s: float, now: float) -> Change[Job] | None:
-    """Go back to the queue without blame: the renderer was away, or the worker stops."""
+    """Go back to the queue without blame: the worker stops."""
     if not _leased(job, token):
         return None
     return Change(replace(job, state=READY, lease_token="", not_before=now + delay_s, update_time=now))
+
+
+def interrupted(job: Job, token: str, failure: Failure, delay_s: float, now: float) -> Change[Job] | None:
+    """Go back to the queue because the renderer went away; fail when it has done so ten times under this job.
+
+    None when the lease is gone.
+    """
+    if not _leased(job, token):
+        return None
+    counted = replace(job, interruptions=job.interruptions + 1)
+    if counted.interruptions >= MAX_INTERRUPTIONS:
+        return failed(counted, failure, now)
+    return handed_back(counted, token, delay_s, now)
 
 
 def lease_renewed(job: Job, token: str, until: float) -> Change[Job] | None:

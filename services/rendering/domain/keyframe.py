@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from continuity.kernel.values import ObjectRef
 
@@ -17,12 +18,13 @@ class PromptPart:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a renderer is told; weights in A1111 grammar."""
+    """What a renderer is told; weights in A1111 grammar. ``words`` are the vocabulary's own spellings, by field."""
 
     text: str
     negative: str
     seed: int
     parts: tuple[PromptPart, ...] = ()
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from services.rendering.domain.job import (
     Job,
     attempt_failed,
     handed_back,
+    interrupted,
     lease_renewed,
     rendered,
     worker_lost,
@@ -115,8 +116,9 @@ class RenderJobs:
     async def _attempt(self, owned: OwnedJob, token: str) -> None:
         try:
             keyframe = await self._render(RenderTask(owned.project, owned.job))
-        except RendererDown:
-            await self._change(owned, lambda job: handed_back(job, token, DOWN_DELAY_S, self.clock.now()))
+        except RendererDown as error:
+            failure, now = Failure.of(error), self.clock.now()
+            await self._change(owned, lambda job: interrupted(job, token, failure, DOWN_DELAY_S, now))
         except ContinuityError as error:
             await self._blame(owned, token, Failure.of(error), error.retryable)
         except Exception as error:

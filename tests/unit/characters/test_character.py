@@ -14,6 +14,9 @@ from services.characters.domain.character import (
     INGESTED,
     READY,
     Character,
+    CharacterDeleted,
+    CharacterIngested,
+    CharacterReady,
     analysis_failed,
     analyzed,
     deleted,
@@ -21,7 +24,6 @@ from services.characters.domain.character import (
     matted,
     matting_failed,
 )
-from services.characters.domain.events import CharacterDeleted, CharacterIngested, CharacterReady
 from services.characters.domain.names import clean_name, name_key
 from tests.unit.characters.fakes import FAILURE, MATTE, PICTURE, after, character, deleted_character, ready_character
 

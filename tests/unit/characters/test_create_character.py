@@ -5,9 +5,15 @@ from dataclasses import replace
 import pytest
 
 from continuity.kernel.errors import InvalidValue
-from services.characters.domain.character import DELETED, INGESTED, READY
+from services.characters.domain.character import (
+    DELETED,
+    INGESTED,
+    READY,
+    CharacterDeleted,
+    CharacterIngested,
+    CharacterReady,
+)
 from services.characters.domain.errors import CharacterMissing, CharacterNameTaken, RequestReused
-from services.characters.domain.events import CharacterDeleted, CharacterIngested, CharacterReady
 from services.characters.handlers.create_character import CreateCharacter, NewCharacter
 from services.characters.handlers.delete_character import DeleteCharacter
 from services.characters.handlers.find_character import FindCharacter

@@ -6,7 +6,7 @@ import pytest
 
 from continuity.kernel.errors import InvalidValue
 from services.characters.domain.errors import LocationMissing
-from services.characters.domain.events import LocationDeleted, LocationSaved
+from services.characters.domain.location import LocationDeleted, LocationSaved
 from services.characters.handlers.locations import DeleteLocation, FindLocation, LocationAsked, SaveLocation
 from tests.unit.characters.fakes import PROJECT, InMemoryLocations, InMemoryPictures, PlainIntake, SetClock
 

@@ -124,3 +124,13 @@ def test_the_vocabulary_says_every_word_once_with_its_phrase_and_spellings():
     spelled = {(one.field, spelling) for one in words for spelling in (one.word, *one.aliases)}
     assert {(field, spelling) for field, known in VOCABULARY.spellings.items() for spelling in known} <= spelled
     assert all(one.phrase for one in words if one.field == "style")
+
+
+async def test_a_prompt_tells_the_vocabularys_own_spelling_of_every_word(build, prompts):
+    await build("film", prompt_asked(requested(composition="Centred", style="Oil Painting")))
+    (told,) = prompts.events
+    assert told.prompt.words["composition"] == "centered"
+    assert told.prompt.words["style"] == "oil_painting"
+    assert told.prompt.words["shot_type"] == "close-up"
+    assert told.prompt.words["time_of_day"] == "dusk"
+    assert "mood" not in told.prompt.words

@@ -21,7 +21,7 @@ from services.rendering.adapters.previz_renderer import PrevizRenderer, frame_sp
 from services.rendering.domain.errors import RendererDown
 from services.rendering.domain.job import RENDERING
 from services.rendering.handlers.ports import Picture, RenderTask, Step
-from tests.unit.rendering.builders import PROJECT, job_in, shot
+from tests.unit.rendering.builders import PROJECT, PROMPT, job_in, shot
 
 PAD = Location(
     name="Pad Nine",
@@ -62,6 +62,13 @@ def test_a_shot_is_mapped_word_for_word():
     assert (spec.shot_type, spec.camera_angle, spec.composition) == ("two-shot", "low-angle", "framed")
     assert (spec.lighting, spec.mood, spec.style) == ("low-key", "tense", "noir")
     assert (spec.time_of_day, spec.weather, spec.description) == ("night", "snow", "the clock stops")
+
+
+def test_words_come_in_the_vocabularys_own_spelling():
+    job = job_in(RENDERING, shot(composition="Thirds", style="film noir", mood="tense"))
+    own = replace(PROMPT, words={"composition": "rule-of-thirds", "style": "noir"})
+    spec = read(replace(job, prompt=own))
+    assert (spec.composition, spec.style, spec.mood) == ("rule-of-thirds", "noir", "tense")
 
 
 def test_what_the_shot_leaves_open_the_location_says():

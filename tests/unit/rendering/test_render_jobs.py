@@ -10,7 +10,7 @@ import pytest
 from continuity.kernel.errors import InvalidValue, Unavailable
 from services.rendering.domain.errors import RendererDown
 from services.rendering.domain.events import KeyframeCancelled, KeyframeFailed, KeyframeRendered
-from services.rendering.domain.job import CANCELLED, FAILED, READY, RENDERING, SUCCEEDED, Job
+from services.rendering.domain.job import CANCELLED, FAILED, MAX_INTERRUPTIONS, READY, RENDERING, SUCCEEDED, Job
 from services.rendering.handlers.cancel_job import CancelJob
 from services.rendering.handlers.render_jobs import DOWN_DELAY_S, LEASE_S, RETRY_DELAY_S, RenderJobs
 from services.rendering.handlers.work import WorkSignal
@@ -109,6 +109,17 @@ async def test_a_renderer_that_goes_down_gives_the_job_back_without_blame_and_it
         studio.clock.seconds += DOWN_DELAY_S
     await studio.worker.render_next()
     assert (studio.jobs.only().state, studio.jobs.only().attempts) == (SUCCEEDED, 1)
+
+
+async def test_a_job_under_which_the_renderer_goes_away_ten_times_fails():
+    studio = Studio(ready(), failures=tuple(RendererDown(cause="gone") for _ in range(20)))
+    for _ in range(MAX_INTERRUPTIONS):
+        assert studio.jobs.only().state == READY
+        await studio.worker.render_next()
+        studio.clock.seconds += DOWN_DELAY_S
+    job = studio.jobs.only()
+    assert (job.state, job.attempts, job.failure.reason) == (FAILED, 0, "RENDERER_DOWN")
+    assert [type(event) for event in studio.jobs.events] == [KeyframeFailed]
 
 
 async def test_a_job_that_the_renderer_refuses_fails_with_the_reason():

@@ -8,7 +8,7 @@ from services.rendering.domain.errors import JobFinished, JobMissing, Submission
 from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import CANCELLED, FAILED, READY, RENDERING, SUCCEEDED, Job, rendered
 from services.rendering.handlers.cancel_job import CancelJob
-from services.rendering.handlers.watch_jobs import WatchJobs
+from services.rendering.handlers.watch_jobs import LOOK_AGAIN_S, WatchJobs
 from tests.unit.rendering.builders import KEYFRAME, PROJECT, TOKEN, after, job_in, shot
 from tests.unit.rendering.fakes import InMemoryJobs, SetClock, SpokenProgress
 
@@ -17,7 +17,8 @@ class Watching:
     def __init__(self, *jobs: Job) -> None:
         self.jobs = InMemoryJobs(*jobs)
         self.progress = SpokenProgress()
-        self.watch = WatchJobs(self.jobs, self.progress)
+        self.clock = SetClock()
+        self.watch = WatchJobs(self.jobs, self.progress, self.clock)
         self.updates = self.watch(PROJECT, [job.id for job in jobs], "")
 
     async def becomes(self, job: Job) -> None:
@@ -114,3 +115,17 @@ async def test_a_finished_job_is_not_cancelled_and_anothers_does_not_exist():
         await cancel(PROJECT, first(READY).id)
     with pytest.raises(JobMissing):
         await cancel("other", first(READY).id)
+
+
+async def test_a_busy_watch_finds_a_job_whose_end_was_not_told():
+    silent, busy = job_in(RENDERING, shot(1)), job_in(RENDERING, shot(2))
+    watching = Watching(silent, busy)
+    assert [await anext(watching.updates), await anext(watching.updates)] == [silent, busy]
+    watching.jobs.stored[PROJECT, silent.id] = job_in(SUCCEEDED, shot(1))
+    step = RenderProgressed(busy.id, RENDERING, 1, 4)
+    for _ in range(3):
+        await watching.progress.tell(PROJECT, step)
+    assert await anext(watching.updates) == step
+    watching.clock.seconds += LOOK_AGAIN_S
+    assert await anext(watching.updates) == job_in(SUCCEEDED, shot(1))
+    await watching.updates.aclose()
