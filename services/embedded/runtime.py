@@ -66,8 +66,8 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Host, str]]:
         stack.push_async_callback(platform.close)
         await broker.create(broker_topics(platform.topics))
         host = Host(settings.listen_address, await _services(own, platform, triton_address))
-        address = await host.start()
         stack.push_async_callback(host.stop, settings.drain_s)
+        address = await host.start()
         await publish_again(platform)
         yield host, address
 

@@ -17,6 +17,7 @@ Check = Callable[[], Awaitable[None]]
 """Returns when all is well and raises a ``ContinuityError`` when not."""
 
 HEALTH_INTERVAL_S = 2.0
+BROKER = "continuity.broker"
 FIRST_RESTART_S = 0.5
 MAX_RESTART_S = 10.0
 
@@ -74,10 +75,8 @@ class Host:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(service.bus.stop() for service in self._services), return_exceptions=True)
-        for service in self._services:
-            if service.close is not None:
-                await service.close()
+        await _every([service.bus.stop() for service in self._services])
+        await _every([service.close() for service in self._services if service.close is not None])
 
     async def _watch_health(self) -> None:
         while True:
@@ -85,8 +84,10 @@ class Host:
             await self._look_after()
 
     async def _look_after(self) -> None:
-        every = [await self._health_of(service) for service in self._services]
+        every = await asyncio.gather(*(self._health_of(service) for service in self._services))
         await self.server.set_health("", all(every))
+        # All buses lead to one broker.
+        await self.server.set_health(BROKER, await _passes(self._services[0].bus.check))
 
     async def _health_of(self, service: Hosted) -> bool:
         serving = await _passes(service.store)
@@ -97,11 +98,21 @@ class Host:
         return serving
 
 
+async def _every(endings: Sequence[Awaitable[None]]) -> None:
+    """Await all of them; one that fails is logged and keeps nothing else open."""
+    for outcome in await asyncio.gather(*endings, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            _log.error("something could not be closed", exc_info=outcome)
+
+
 async def _passes(check: Check) -> bool:
     try:
         async with asyncio.timeout(HEALTH_INTERVAL_S * 2):
             await check()
     except (ContinuityError, TimeoutError):
+        return False
+    except Exception:
+        _log.exception("a health check broke")
         return False
     return True
 

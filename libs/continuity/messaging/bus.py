@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from aiokafka.errors import KafkaError
@@ -13,12 +14,14 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from continuity.documents.port import OutgoingEvent
 from continuity.kernel.errors import Unavailable
-from continuity.messaging.envelope import headers
+from continuity.messaging.envelope import MAX_EVENT_BYTES, headers
 
 RecordHandler: TypeAlias = Callable[[KafkaMessage], Awaitable[None]]
 
 PUBLISH_TIMEOUT_S = 10.0
-MAX_EVENT_BYTES = 1_000_000
+PING_TIMEOUT_S = 2.0
+STOP_TIMEOUT_S = 10.0
+_log = logging.getLogger(__name__)
 _SILENT = logging.getLogger("continuity.messaging.faststream")
 _SILENT.setLevel(logging.ERROR)  # FastStream logs a line for each message at INFO
 
@@ -56,16 +59,23 @@ class EventBus:
         self._consume([topic], handle, group_id=None, auto_offset_reset="latest")
 
     async def start(self) -> None:
-        """Connect and begin to consume."""
+        """Connect and begin to consume. Raises ``BrokerUnavailable``."""
         if self._handlers:
             # One consumer for all topics: every further one would join the group after the one before, seconds each.
             options = {"group_id": self.service, "auto_offset_reset": "earliest"}
             self._consume(list(self._handlers), self._dispatch, **options)
-        await self._broker.start()
+        try:
+            await self._broker.start()
+        except KafkaError as error:
+            raise BrokerUnavailable from error
 
     async def stop(self) -> None:
-        """Stop consuming and disconnect."""
-        await self._broker.stop()
+        """Stop consuming and disconnect; a broker that does not answer is waited for ten seconds at most."""
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._broker.stop()
+        except TimeoutError:
+            _log.warning("the event broker does not answer; %s leaves it", self.service)
 
     async def publish(self, events: Sequence[OutgoingEvent]) -> None:
         """Publish events in order; return when the broker has confirmed all. Raises ``BrokerUnavailable``."""
@@ -84,9 +94,10 @@ class EventBus:
         except (TimeoutError, OSError, KafkaError) as error:
             raise BrokerUnavailable from error
 
-    async def ping(self) -> bool:
-        """Tell whether the broker answers."""
-        return bool(await self._broker.ping(timeout=2.0))
+    async def check(self) -> None:
+        """Raise ``BrokerUnavailable`` unless the broker answers."""
+        if not await self._broker.ping(timeout=PING_TIMEOUT_S):
+            raise BrokerUnavailable
 
     async def _send(self, event: OutgoingEvent) -> asyncio.Future[Any]:
         sent = await self._broker.publish(
@@ -104,13 +115,25 @@ class EventBus:
 
     def _consume(self, topics: Sequence[str], handle: RecordHandler, **options: Any) -> None:
         subscriber = self._broker.subscriber(
-            *topics, ack_policy=AckPolicy.MANUAL, decoder=_undecoded, fetch_max_wait_ms=100, **options
+            *topics,
+            ack_policy=AckPolicy.MANUAL,
+            parser=_unread,
+            decoder=_undecoded,
+            fetch_max_wait_ms=100,
+            **options,
         )
 
         async def consume(message: Any) -> None:
             await handle(message)
 
         subscriber(consume)
+
+
+async def _unread(record: Any, parse: Callable[[Any], Awaitable[Any]]) -> Any:
+    """Keep the headers from FastStream: it fails on those that are no text, and answers those that ask for a reply."""
+    message = await parse(replace(record, headers=()))
+    message.raw_message = record
+    return message
 
 
 async def _undecoded(message: Any) -> Any:

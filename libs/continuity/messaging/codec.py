@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError, Message
 from continuity.documents.port import OutgoingEvent
 from continuity.kernel.ids import new_id
 from continuity.messaging.cause import current_cause
-from continuity.messaging.envelope import Event, EventMalformed
+from continuity.messaging.envelope import MAX_EVENT_BYTES, Event, EventMalformed, EventTooLarge
 from continuity.wire.conversion import to_message
 
 
@@ -33,11 +33,14 @@ class EventCodec:
         self._publications = publications
 
     def encode(self, project: str, events: Sequence[object]) -> list[OutgoingEvent]:
-        """Return the events ready for an outbox, carrying what they were caused by."""
+        """Return the events ready for an outbox, carrying what they were caused by. Raises ``EventTooLarge``."""
         return [self._encode(project, event) for event in events]
 
     def _encode(self, project: str, event: object) -> OutgoingEvent:
         publication = self._publications[type(event)]
+        payload = to_message(event, publication.message).SerializeToString(deterministic=True)
+        if len(payload) > MAX_EVENT_BYTES:
+            raise EventTooLarge(type=publication.message.DESCRIPTOR.name, size_bytes=len(payload))
         event_id = new_id()
         return OutgoingEvent(
             id=event_id,
@@ -47,7 +50,7 @@ class EventCodec:
             key=publication.key(event),
             project=project,
             time=time.time(),
-            payload=to_message(event, publication.message).SerializeToString(deterministic=True),
+            payload=payload,
             headers=_causes(event_id),
         )
 

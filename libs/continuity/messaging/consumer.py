@@ -22,7 +22,7 @@ from continuity.kernel.errors import ContinuityError
 from continuity.messaging.bus import BrokerUnavailable, EventBus
 from continuity.messaging.cause import caused_by
 from continuity.messaging.codec import decode
-from continuity.messaging.envelope import Event, EventMalformed, open_envelope
+from continuity.messaging.envelope import MAX_EVENT_BYTES, Event, EventMalformed, open_envelope, readable
 from continuity.messaging.topics import Topic
 
 _log = logging.getLogger(__name__)
@@ -106,8 +106,8 @@ class Consumer:
             try:
                 with caused_by(event):
                     await _with_retries(lambda: self._tell(event, error))
-            except ContinuityError as second:
-                _log.error("could not mark %s as failed: %s", event.subject, second)
+            except Exception:
+                _log.exception("%s could not mark %s as failed", self._bus.service, event.subject)
 
     async def _tell(self, event: Event, error: ContinuityError) -> None:
         if self._subscription.on_dead is not None:
@@ -117,8 +117,9 @@ class Consumer:
         """Write the record to the dead-letter topic with its headers, the reason and the stack."""
         self.outcomes["dead"] += 1
         _log.warning("%s puts an event of %s aside: %s", self._bus.service, raw.topic, error)
-        headers = {name: value.decode("utf-8", "replace") for name, value in raw.headers}
-        headers |= {
+        # A dead letter is longer than its event, and must not be too long for the broker.
+        key, value = raw.key, (raw.value or b"")[:MAX_EVENT_BYTES]
+        headers = readable(raw.headers) | {
             "dead-reason": error.reason,
             "dead-message": str(error)[:2_000],
             "dead-group": self._bus.service,
@@ -126,7 +127,7 @@ class Consumer:
         }
         while True:
             try:
-                await self._bus.publish_raw(self._subscription.topic.dead_letter, raw.key, raw.value or b"", headers)
+                await self._bus.publish_raw(self._subscription.topic.dead_letter, key, value, headers)
                 return
             except BrokerUnavailable:
                 # Neither lost nor acknowledged: without the broker there is nothing else to consume either.

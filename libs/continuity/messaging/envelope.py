@@ -13,6 +13,8 @@ from continuity.kernel.clock import utc
 from continuity.kernel.errors import Invalid
 
 CONTENT_TYPE = "application/protobuf"
+MAX_EVENT_BYTES = 1_000_000
+"""The longest payload; what brokers take by default, with room for headers."""
 TYPE_PREFIX = "film.continuity."
 """Reverse-DNS prefix of every event type; the message's name follows."""
 
@@ -25,6 +27,16 @@ class EventMalformed(Invalid):
     header: str
     value: str
     limit: str
+
+
+@dataclass(eq=False)
+class EventTooLarge(Invalid):
+    """A payload is longer than a broker takes; in an outbox it would hold up everything behind it."""
+
+    template = "a {type} of {size_bytes} bytes is too large; the limit is {limit_bytes}"
+    type: str
+    size_bytes: int
+    limit_bytes: int = MAX_EVENT_BYTES
 
 
 @dataclass(frozen=True)
@@ -62,9 +74,14 @@ def headers(event: OutgoingEvent) -> dict[str, str]:
     }
 
 
-def open_envelope(raw_headers: Sequence[tuple[str, bytes]], payload: bytes) -> Event:
+def readable(raw_headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
+    """Return the headers of any record as text, whatever bytes they hold."""
+    return {name: (value or b"").decode("utf-8", "replace") for name, value in raw_headers}
+
+
+def open_envelope(raw_headers: Sequence[tuple[str, bytes | None]], payload: bytes) -> Event:
     """Return the event that a record holds. Raises ``EventMalformed`` naming the header."""
-    found = {name: value.decode("utf-8", "replace") for name, value in raw_headers}
+    found = readable(raw_headers)
     for header in ("ce_id", "ce_source", "ce_type", "ce_subject", "ce_project"):
         if not found.get(header):
             raise EventMalformed(header=header, value="", limit="it must be set")

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from continuity.documents.port import Collection, Documents, OutgoingEvent, Ref
+from continuity.documents.port import Collection, Documents, Ref
 from continuity.kernel.clock import Clock, SystemClock
 from continuity.kernel.errors import ContinuityError
 from continuity.kernel.ids import new_id
@@ -44,6 +44,7 @@ class Relay:
         self._backlog = backlog
         self._clock = clock or SystemClock()
         self._nudges: asyncio.Queue[Ref] = asyncio.Queue(NUDGES_LIMIT)
+        self._sweep_time = 0.0
 
     def nudge(self, ref: Ref) -> None:
         """Tell that a document has events to publish. Never waits: a full queue leaves it to the sweep."""
@@ -61,7 +62,10 @@ class Relay:
                 await asyncio.sleep(SWEEP_INTERVAL_S)
 
     async def _turn(self) -> None:
-        refs = await self._nudged() or await self._swept()
+        refs = await self._nudged()
+        if asyncio.get_running_loop().time() >= self._sweep_time:  # however many nudges come
+            refs += await self._swept()
+            self._sweep_time = asyncio.get_running_loop().time() + SWEEP_INTERVAL_S
         if refs and await self._consumers_keep_up():
             await self._publish(refs)
 
@@ -85,8 +89,13 @@ class Relay:
         return list(await self._documents.due_outboxes(self._collections, now, now + LEASE_S, self.owner, BATCH_LIMIT))
 
     async def _publish(self, refs: Sequence[Ref]) -> None:
-        waiting = {ref: await self._documents.outbox(ref) for ref in refs}
-        events: list[OutgoingEvent] = [event for outbox in waiting.values() for event in outbox]
-        if events:
-            await self._bus.publish(events)
-            await self._documents.settle({ref: [e.id for e in outbox] for ref, outbox in waiting.items() if outbox})
+        """Publish each outbox in order, all of them side by side; what one is refused for holds up no other."""
+        waiting = [(ref, await self._documents.outbox(ref)) for ref in refs]
+        due = [(ref, outbox) for ref, outbox in waiting if outbox]
+        outcomes = await asyncio.gather(*(self._bus.publish(outbox) for _, outbox in due), return_exceptions=True)
+        answered = list(zip(due, outcomes, strict=True))
+        published = {ref: [event.id for event in outbox] for (ref, outbox), outcome in answered if outcome is None}
+        if published:
+            await self._documents.settle(published)
+        for failure in filter(None, outcomes):
+            raise failure

@@ -31,14 +31,21 @@ class Topic:
 
 def load_topics(folder: Path = TOPICS_FOLDER) -> Mapping[str, Topic]:
     """Return every declared topic by name. Raises ``InvalidValue`` naming the file and the field."""
-    topics = [_topic(path, yaml.safe_load(path.read_text())) for path in sorted(folder.glob("*.yaml"))]
+    topics: dict[str, Topic] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        topic = _topic(path)
+        if topic.name in topics:
+            raise InvalidValue(field=f"{path.name}: name", value=topic.name, limit="one file a topic")
+        topics[topic.name] = topic
     if not topics:
         raise InvalidValue(field="topics_folder", value=str(folder), limit="a folder with one YAML file a topic")
-    return {topic.name: topic for topic in topics}
+    return topics
 
 
-def _topic(path: Path, declared: dict[str, Any]) -> Topic:
+def _topic(path: Path) -> Topic:
+    declared: Any = None
     try:
+        declared = yaml.safe_load(path.read_text())
         return Topic(
             name=declared["name"],
             owner=declared["owner"],
@@ -50,7 +57,7 @@ def _topic(path: Path, declared: dict[str, Any]) -> Topic:
             dead_letter=declared.get("dead_letter", ""),
             outbox=bool(declared.get("outbox", True)),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise InvalidValue(field=f"{path.name}: {error}", value=declared, limit="see the other topics") from error
 
 

@@ -18,7 +18,7 @@ import protovalidate
 
 from continuity.kernel.errors import ContinuityError, InvalidValue, Late
 from continuity.kernel.ids import new_id
-from continuity.rpc.errors import Context, abort, invalid_request, opaque_status, rich_status
+from continuity.rpc.errors import Context, abort, invalid_request, opaque_status, rich_status, status_code
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def current_project() -> str:
 
 
 class Calls(grpc.aio.ServerInterceptor):
-    """Wraps every method of our own services; health and reflection are only counted."""
+    """Wraps every method of our own services; of the others it counts streams, by which clients hold the server."""
 
     def __init__(self) -> None:
         self.in_flight = 0
@@ -50,30 +50,46 @@ class Calls(grpc.aio.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Return the method's handler with all of this around it."""
         handler = await continuation(handler_call_details)
+        ours = handler_call_details.method.startswith(_OURS)
         if handler is None or handler.request_streaming:
             return handler
-        ours = handler_call_details.method.startswith(_OURS)
+        if not ours:
+            return self._counted(handler) if handler.response_streaming else handler
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._streaming(handler.unary_stream, ours),
+                self._streaming(handler.unary_stream),
                 handler.request_deserializer,
                 handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._unary(handler.unary_unary, ours),
+            self._unary(handler.unary_unary),
             handler.request_deserializer,
             handler.response_serializer,
         )
 
-    def _unary(self, method: Any, ours: bool) -> Any:
+    def _counted(self, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+        method: Any = handler.unary_stream
+
+        async def call(request: Any, context: Context) -> None:
+            self.in_flight += 1
+            try:
+                await method(request, context)  # grpc's own write to the context instead of yielding
+            finally:
+                self.in_flight -= 1
+
+        return grpc.unary_stream_rpc_method_handler(
+            call,  # type: ignore[arg-type]
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
+
+    def _unary(self, method: Any) -> Any:
         async def call(request: Any, context: Context) -> Any:
             self.in_flight += 1
             try:
-                if ours:
-                    await _admit(request, context)
-                    async with asyncio.timeout(MAX_UNARY_S):
-                        return await method(request, context)
-                return await method(request, context)
+                await _admit(request, context)
+                async with asyncio.timeout(MAX_UNARY_S):
+                    return await method(request, context)
             except Exception as error:
                 await _refuse(error, context)
             finally:
@@ -81,12 +97,11 @@ class Calls(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _streaming(self, method: Any, ours: bool) -> Any:
+    def _streaming(self, method: Any) -> Any:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             self.in_flight += 1
             try:
-                if ours:
-                    await _admit(request, context)
+                await _admit(request, context)
                 async for response in method(request, context):
                     yield response
             except Exception as error:
@@ -120,7 +135,7 @@ async def _refuse(error: Exception, context: Context) -> None:
         raise error
     if isinstance(error, TimeoutError):
         error = CallTooLong(limit_s=MAX_UNARY_S)
-    if isinstance(error, ContinuityError):
+    if isinstance(error, ContinuityError) and status_code(error) is not grpc.StatusCode.INTERNAL:
         await abort(context, rich_status(error))
     trace_id = new_id()
     _log.error("call failed, trace %s", trace_id, exc_info=error)

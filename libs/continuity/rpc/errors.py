@@ -30,6 +30,9 @@ else:
 
 DOMAIN = "continuity"
 RETRY_DELAY_S = 1
+MAX_TEXT = 300
+MAX_VIOLATIONS = 20
+"""A status travels in headers, of which gRPC takes 8 KiB: all that is said of an error must stay below that."""
 
 STATUS: dict[type[ContinuityError], grpc.StatusCode] = {
     Invalid: grpc.StatusCode.INVALID_ARGUMENT,
@@ -51,21 +54,22 @@ def status_code(error: ContinuityError) -> grpc.StatusCode:
 
 def rich_status(error: ContinuityError) -> status_pb2.Status:
     """Return the error as ``google.rpc.Status`` with ``ErrorInfo`` and what else fits."""
-    metadata = {name: str(value)[:200] for name, value in error.values().items()}
-    details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
+    text = str(error)[:MAX_TEXT]
+    details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata())]
     packed = [_packed(detail) for detail in details]
     if isinstance(error, InvalidValue):
-        packed.append(_packed(bad_request([(error.field, str(error))])))
+        packed.append(_packed(bad_request([(error.field, text)])))
     if isinstance(error, Full):
         packed.append(_packed(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=RETRY_DELAY_S))))
-    return status_pb2.Status(code=status_code(error).value[0], message=str(error), details=packed)
+    return status_pb2.Status(code=status_code(error).value[0], message=text, details=packed)
 
 
 def bad_request(violations: list[tuple[str, str]]) -> error_details_pb2.BadRequest:
-    """Return the fields and what is wrong with each."""
+    """Return the first fields and what is wrong with each."""
     return error_details_pb2.BadRequest(
         field_violations=[
-            error_details_pb2.BadRequest.FieldViolation(field=field, description=text) for field, text in violations
+            error_details_pb2.BadRequest.FieldViolation(field=field, description=text[:MAX_TEXT])
+            for field, text in violations[:MAX_VIOLATIONS]
         ]
     )
 
@@ -73,9 +77,12 @@ def bad_request(violations: list[tuple[str, str]]) -> error_details_pb2.BadReque
 def invalid_request(violations: list[tuple[str, str]]) -> status_pb2.Status:
     """Return INVALID_ARGUMENT for a request that breaks the rules of its proto."""
     info = error_details_pb2.ErrorInfo(reason="INVALID_VALUE", domain=DOMAIN, metadata={"field": violations[0][0]})
-    text = "; ".join(f"{field}: {problem}" for field, problem in violations)
+    text = "; ".join(f"{field}: {problem}" for field, problem in violations[:MAX_VIOLATIONS])
+    more = f" (and {len(violations) - MAX_VIOLATIONS} more)" if len(violations) > MAX_VIOLATIONS else ""
     return status_pb2.Status(
-        code=code_pb2.INVALID_ARGUMENT, message=text[:2_000], details=[_packed(info), _packed(bad_request(violations))]
+        code=code_pb2.INVALID_ARGUMENT,
+        message=text[:1_000] + more,
+        details=[_packed(info), _packed(bad_request(violations))],
     )
 
 

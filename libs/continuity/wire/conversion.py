@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Iterable
@@ -83,9 +84,14 @@ def _wire(field: FieldDescriptor, item: Any) -> Any:
     if field.message_type is None:
         return item
     if field.message_type is Timestamp.DESCRIPTOR:
-        return Timestamp(seconds=int(item), nanos=int(item % 1 * 1e9))
+        return _timestamp(item)
     concrete = GetMessageClass(field.message_type)
     return opened(item, concrete) if isinstance(item, str) else to_message(item, concrete)
+
+
+def _timestamp(time_s: float) -> Timestamp:
+    seconds = math.floor(time_s)  # nanos count forwards, before the epoch too
+    return Timestamp(seconds=seconds, nanos=min(int((time_s - seconds) * 1e9), 999_999_999))
 
 
 def _get(message: Message, field: FieldDescriptor, hint: Any) -> Any:

@@ -10,6 +10,9 @@ from typing import Any
 from continuity.documents.port import Collection, Condition
 from continuity.kernel.errors import InvalidValue
 
+MAX_OFFSET = 2**62
+"""Offset and page together must fit the store's integers."""
+
 
 def table(collection: Collection) -> str:
     """Return the name of the collection's table."""
@@ -75,8 +78,10 @@ def page_offset(token: str) -> int:
     try:
         offset = json.loads(base64.urlsafe_b64decode(token.encode()))["offset"]
     except (ValueError, KeyError, TypeError):
-        raise InvalidValue(field="page_token", value=token, limit="a next_page_token of an earlier answer") from None
-    return int(offset)
+        offset = None
+    if type(offset) is not int or not 0 <= offset <= MAX_OFFSET:
+        raise InvalidValue(field="page_token", value=token, limit="a next_page_token of an earlier answer")
+    return offset
 
 
 def _ordered(field: str) -> str:
@@ -90,8 +95,10 @@ def _index(collection: Collection, kind: str, fields: Sequence[str]) -> str:
 def _term(condition: Condition) -> tuple[str, list[Any]]:
     expression = column(condition.field)
     if condition.operator == "in":
-        marks = ", ".join("?" * len(condition.value))
-        return f"{expression} IN ({marks})", list(condition.value)
+        values = [value for value in condition.value if value is not None]
+        among = f"{expression} IN ({', '.join('?' * len(values))})"
+        absent = f"({among} OR {expression} IS NULL)"
+        return among if len(values) == len(condition.value) else absent, values
     if condition.operator == "=" and condition.value is None:
         return f"{expression} IS NULL", []
     return f"{expression} {condition.operator} ?", [condition.value]

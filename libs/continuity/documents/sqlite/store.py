@@ -82,7 +82,7 @@ class SqliteDocuments:
             f"INSERT INTO {table(collection)} (project, id, version, body, inbox, outbox, outbox_due_time,"
             " outbox_owner) VALUES (?, ?, 1, ?, ?, ?, ?, ?)"
         )
-        row = (document.project, document.id, json.dumps(document.body), json.dumps(document.inbox[-INBOX_LIMIT:]))
+        row = (document.project, document.id, _text(document.body), json.dumps(document.inbox[-INBOX_LIMIT:]))
 
         def write(connection: sqlite3.Connection) -> None:
             try:
@@ -118,7 +118,7 @@ class SqliteDocuments:
                 raise VersionConflict(collection=collection.name, id=document.id, version=document.version)
             waiting = json.loads(row[1] or "[]")
             outbox = _outbox_columns(waiting, events, owner) if events else row[1:]
-            stored = (json.dumps(document.body), json.dumps(inbox[-INBOX_LIMIT:]), *outbox, *key)
+            stored = (_text(document.body), json.dumps(inbox[-INBOX_LIMIT:]), *outbox, *key)
             try:
                 connection.execute(update, stored)
             except sqlite3.IntegrityError:
@@ -172,7 +172,7 @@ class SqliteDocuments:
                 return None
             found = _document(row)
             body = {**found.body, **changes}
-            connection.execute(update, (json.dumps(body), found.project, found.id))
+            connection.execute(update, (_text(body), found.project, found.id))
             return Document(found.project, found.id, found.version + 1, body, found.inbox)
 
         return await self._database.write(write)
@@ -235,6 +235,11 @@ class SqliteDocuments:
 def _document(row: Sequence[object]) -> Document:
     project, id, version, body, inbox = row
     return Document(str(project), str(id), int(str(version)), json.loads(str(body)), tuple(json.loads(str(inbox))))
+
+
+def _text(body: Body) -> str:
+    """Return the body as JSON. Raises ``ValueError`` for NaN and infinity: SQLite would fail the whole group."""
+    return json.dumps(body, allow_nan=False)
 
 
 def _outbox_columns(

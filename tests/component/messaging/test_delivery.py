@@ -1,0 +1,232 @@
+"""From a document's outbox over the broker into another document: in order, at least once, applied once."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+import pytest_asyncio
+
+from continuity.api.events.v1 import character_events_pb2 as pb
+from continuity.documents import Collection, Ref
+from continuity.documents.sqlite import SqliteDocuments
+from continuity.kernel.values import Change
+from continuity.messaging.bus import BrokerUnavailable, EventBus
+from continuity.messaging.codec import EventCodec, Publication
+from continuity.messaging.embedded_broker import EmbeddedBroker
+from continuity.messaging.envelope import open_envelope
+from continuity.messaging.relay import Relay
+from continuity.messaging.repository import Aggregates
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+REELS = Collection("reels")
+
+
+@dataclass(frozen=True)
+class Reel:
+    id: str
+    cuts: int = 0
+
+
+@dataclass(frozen=True)
+class CharacterDeleted:
+    """The event of these tests: a reel was cut so many times."""
+
+    character_id: str
+    version: int
+
+
+class Tomorrow:
+    """A clock by which every lease has lapsed."""
+
+    def now(self):
+        return 4e9
+
+
+class SettlesNothing(SqliteDocuments):
+    """A store whose relay never gets to settle what it has published."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.published = asyncio.Event()
+
+    async def settle(self, published):
+        self.published.set()
+        await asyncio.Event().wait()
+
+
+def cut(reel):
+    changed = replace(reel, cuts=reel.cuts + 1)
+    return Change(changed, [CharacterDeleted(reel.id, changed.cuts)])
+
+
+def codec_for(lane):
+    return EventCodec(
+        "cutting", {CharacterDeleted: Publication(lane.topic.name, pb.CharacterDeleted, lambda e: e.character_id)}
+    )
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def documents(tmp_path):
+    store = await SqliteDocuments(tmp_path / "documents.sqlite3", [REELS]).open()
+    yield store
+    await store.close()
+
+
+@asynccontextmanager
+async def running(relay):
+    task = asyncio.create_task(relay.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_relay_publishes_everything_in_order_within_each_aggregate(lane, documents):
+    relay = Relay(documents, [REELS], lane.bus)
+    reels = Aggregates(Reel, REELS, documents, codec_for(lane), relay)
+
+    async def cut_often(id):
+        await reels.add("default", id, Change(Reel(id)))
+        for _ in range(20):
+            await reels.change("default", id, cut)
+
+    async with running(relay):
+        await asyncio.gather(*(cut_often(f"reel-{number}") for number in range(6)))
+        await lane.until(lambda: len({(m.character_id, m.version) for m in lane.done}) == 120)
+    for number in range(6):
+        mine = [message.version for message in lane.done if message.character_id == f"reel-{number}"]
+        assert list(dict.fromkeys(mine)) == list(range(1, 21))
+        assert mine == sorted(mine), "at least once, but never an older one after a newer one"
+    assert await documents.due_outboxes([REELS], 4e9, 4e9, "me", 10) == ()
+
+
+async def test_a_relay_that_dies_before_it_settles_leads_to_a_second_delivery_that_is_applied_once(lane, tmp_path):
+    dying = await SettlesNothing(tmp_path / "documents.sqlite3", [REELS]).open()
+    relay = Relay(dying, [REELS], lane.bus)
+    reels = Aggregates(Reel, REELS, dying, codec_for(lane), relay)
+    copies = Aggregates(Reel, REELS, dying, codec_for(lane), relay)
+    await copies.add("default", "copy", Change(Reel("copy")))
+
+    async def apply(project, message):
+        await copies.change(project, "copy", lambda reel: Change(replace(reel, cuts=reel.cuts + message.version)))
+
+    lane.handle = apply
+    async with running(relay):
+        await reels.add("default", "reel", Change(Reel("reel"), [CharacterDeleted("reel", 5)]))
+        await dying.published.wait()
+    survivor = await SqliteDocuments(tmp_path / "documents.sqlite3", [REELS]).open()
+    async with running(Relay(survivor, [REELS], lane.bus, clock=Tomorrow())):
+        await lane.until(lambda: len(lane.done) == 2)
+    assert lane.causes[0].key == lane.causes[1].key
+    assert (await copies.get("default", "copy")).cuts == 5
+    for store in (survivor, dying):
+        await store.close()
+
+
+async def test_what_is_published_again_from_the_log_is_applied_once(lane, broker, documents):
+    relay = Relay(documents, [REELS], lane.bus)
+    reels = Aggregates(Reel, REELS, documents, codec_for(lane), relay)
+    await reels.add("default", "copy", Change(Reel("copy")))
+
+    async def apply(project, message):
+        await reels.change(project, "copy", lambda reel: Change(replace(reel, cuts=reel.cuts + message.version)))
+
+    lane.handle = apply
+    await reels.add("default", "reel", Change(Reel("reel"), [CharacterDeleted("reel", 5)]))
+    waiting = await documents.outbox(Ref("reels", "default", "reel"))
+    another = EventBus(broker.bootstrap_servers, "embedded")
+    await another.start()
+    for bus in (lane.bus, another):
+        await bus.publish(waiting)
+    await lane.until(lambda: len(lane.done) == 2)
+    await another.stop()
+    assert (await reels.get("default", "copy")).cuts == 5
+
+
+async def test_an_event_that_follows_from_another_says_so(lanes, lane, documents, event):
+    effects = lanes.pop()
+    relay = Relay(documents, [REELS], lane.bus)
+    reels = Aggregates(Reel, REELS, documents, codec_for(effects), relay)
+    await reels.add("default", "reel", Change(Reel("reel")))
+
+    async def react(project, message):
+        await reels.change(project, "reel", cut)
+
+    lane.handle = react
+    first = event(headers={"correlationid": "the call", "traceparent": "00-ab-cd-01"})
+    async with running(relay):
+        await lane.publish(first)
+        await effects.until(lambda: effects.done)
+    (effect,) = effects.causes
+    assert effect.correlation_id == "the call"
+    assert effect.extensions["causationid"] == first.id
+    assert effect.extensions["traceparent"] == "00-ab-cd-01"
+    assert (effect.source, effect.subject, effect.project) == ("continuity/cutting", "reel", "default")
+
+
+async def test_a_listener_without_a_group_hears_what_comes_from_now_on(lane, broker, event):
+    await lane.publish(event(version=1))
+    heard = asyncio.Queue()
+
+    async def hear(record):
+        raw = record.raw_message
+        heard.put_nowait(pb.CharacterDeleted.FromString(open_envelope(raw.headers, raw.value).payload).version)
+
+    listeners = [EventBus(broker.bootstrap_servers, "replica") for _ in range(2)]
+    for bus in listeners:
+        bus.listen(lane.topic.name, hear)
+        await bus.start()
+    await lane.publish(event(version=2))
+    async with asyncio.timeout(20):
+        assert [await heard.get(), await heard.get()] == [2, 2]
+    for bus in listeners:
+        await bus.stop()
+
+
+@pytest.mark.slow
+async def test_a_consumer_that_ends_amid_an_event_gets_it_again(lane, broker, event):
+    begun, again = asyncio.Event(), asyncio.Event()
+
+    async def never_ends(record):
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def take(record):
+        again.set()
+        await record.ack()
+
+    first, second = (EventBus(broker.bootstrap_servers, "mortal") for _ in range(2))
+    first._broker.config.broker_config.graceful_timeout = 0.1
+    first.subscribe(lane.topic.name, never_ends)
+    second.subscribe(lane.topic.name, take)
+    await first.start()
+    await lane.publish(event())
+    async with asyncio.timeout(20):
+        await begun.wait()
+        await first.stop()
+        await second.start()
+        await again.wait()
+    await second.stop()
+
+
+async def test_a_broker_that_went_away_is_unavailable_and_not_waited_for(monkeypatch, lane, event):
+    monkeypatch.setattr("continuity.messaging.bus.PUBLISH_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("continuity.messaging.bus.STOP_TIMEOUT_S", 1.0)
+    mortal = EmbeddedBroker()
+    await mortal.create([lane.topic.name])
+    bus = EventBus(mortal.bootstrap_servers, "orphan")
+    await bus.start()
+    await bus.publish([event()])
+    await bus.check()
+    mortal.close()
+    with pytest.raises(BrokerUnavailable):
+        await bus.publish([event()])
+    with pytest.raises(BrokerUnavailable):
+        await bus.publish_raw(lane.topic.dead_letter, None, b"x", {})
+    with pytest.raises(BrokerUnavailable):
+        await bus.check()
+    async with asyncio.timeout(20):
+        await bus.stop()

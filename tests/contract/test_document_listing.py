@@ -1,0 +1,76 @@
+"""What every document store does when it is asked for many: conditions, order, pages, tokens."""
+
+import pytest
+
+from continuity.documents import at_most, equal, one_of
+from continuity.kernel.errors import InvalidValue
+
+UNICODE = "Zoë 🎬 «план» 'quoted' \"twice\" \\back % _ $.x\n\tline\u2028end"
+
+
+async def test_conditions_choose_by_value_bound_set_and_absence(documents, shots, shot):
+    bodies = {"a": {"state": "ready", "queue_key": 1}, "b": {"state": "done", "queue_key": 2.5}, "c": {"state": None}}
+    for id, body in {**bodies, "d": {"queue_key": -3, "state": UNICODE}, "e": {"fanned_out": False}}.items():
+        await documents.insert(shots, shot(id, **body))
+
+    async def chosen(*where):
+        page = await documents.page(shots, where, project="default")
+        assert await documents.count(shots, where, project="default") == len(page.documents)
+        return "".join(document.id for document in page.documents)
+
+    assert await chosen() == "abcde"
+    assert await chosen(equal("state", "ready")) == "a"
+    assert await chosen(equal("state", UNICODE)) == "d"
+    assert await chosen(equal("state", None)) == "ce"
+    assert await chosen(equal("fanned_out", False)) == "e"
+    assert await chosen(equal("fanned_out", True)) == ""
+    assert await chosen(at_most("queue_key", 2)) == "ad"
+    assert await chosen(at_most("queue_key", 2.5)) == "abd"
+    assert await chosen(one_of("state", ("ready", "done", "nothing"))) == "ab"
+    assert await chosen(one_of("state", ("ready", None))) == "ace"
+    assert await chosen(one_of("state", ())) == ""
+    assert await chosen(one_of("state", ("ready", "done")), at_most("queue_key", 1)) == "a"
+
+
+async def test_the_order_of_a_listing_is_total(documents, shots, shot, every):
+    keys = [3, 1, 2, 1, 3, 2, 1]
+    for number, key in enumerate(keys):
+        await documents.insert(shots, shot(f"s{number}", queue_key=key, state="x"))
+    up = [(d.body["queue_key"], d.id) for d in await every(documents, shots, project="default", order=["queue_key"])]
+    assert up == sorted((key, f"s{number}") for number, key in enumerate(keys))
+    down = [(d.body["queue_key"], d.id) for d in await every(documents, shots, project="default", order=["-queue_key"])]
+    assert down == sorted(up, key=lambda each: (-each[0], each[1]))
+
+
+@pytest.mark.parametrize("limit", [1, 3, 6, 7, 50])
+async def test_pages_cover_a_listing_once(documents, shots, shot, every, limit):
+    for number in range(6):
+        await documents.insert(shots, shot(f"s{number}", queue_key=number))
+    found = await every(documents, shots, project="default", order=["-queue_key"], limit=limit)
+    assert [document.id for document in found] == ["s5", "s4", "s3", "s2", "s1", "s0"]
+
+
+async def test_a_listing_without_a_project_has_all_of_them(documents, shots, shot, every):
+    for project in ("one", "two", "three"):
+        await documents.insert(shots, shot("a", project=project, queue_key=1))
+    assert len(await every(documents, shots, project=None, limit=2)) == 3
+    assert await documents.count(shots, [], project=None) == 3
+    assert await documents.count(shots, [], project="two") == 1
+
+
+BAD_TOKENS = [
+    "x", "💥", "e30=", "bnVsbA==", "W10=", "a" * 513, "=" * 8,
+    "eyJvZmZzZXQiOiAieCJ9",  # an offset that is a word
+    "eyJvZmZzZXQiOiBudWxsfQ==",  # that is null
+    "eyJvZmZzZXQiOiAtNX0=",  # that is negative
+    "eyJvZmZzZXQiOiAxZTQwMH0=",  # that is infinite
+    "eyJvZmZzZXQiOiA5OTk5OTk5OTk5OTk5OTk5OTk5OTl9",  # that no integer column holds
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("token", BAD_TOKENS)
+async def test_a_token_that_no_answer_gave_is_refused_by_name(documents, shots, shot, token):
+    await documents.insert(shots, shot("a"))
+    with pytest.raises(InvalidValue) as caught:
+        await documents.page(shots, project="default", token=token)
+    assert caught.value.field == "page_token"

@@ -1,0 +1,201 @@
+"""True health, background tasks that are kept running, and a stop that drains."""
+
+import asyncio
+import logging
+from functools import partial
+
+import pytest
+
+from continuity.api.rendering.v1 import render_service_pb2 as pb
+from continuity.api.rendering.v1 import render_service_pb2_grpc as pb_grpc
+from continuity.hosting.hosted import Host
+from continuity.rpc.channel import open_channel
+from continuity.rpc.server import PortTaken
+
+
+class Gate(pb_grpc.RenderServiceServicer):
+    """Answers when it is opened."""
+
+    def __init__(self, log):
+        self.log = log
+        self.entered, self.open = asyncio.Event(), asyncio.Event()
+
+    async def GetJob(self, request, context):
+        self.entered.set()
+        await self.open.wait()
+        self.log.append("answered")
+        return pb.GetJobResponse(job={"id": "done"})
+
+
+@pytest.fixture
+def gate(stage):
+    return Gate(stage.log)
+
+
+@pytest.fixture
+def gated(stage, gate):
+    return stage.service(register=partial(pb_grpc.add_RenderServiceServicer_to_server, gate))
+
+
+async def call(address):
+    async with open_channel(address) as channel:
+        return await pb_grpc.RenderServiceStub(channel).GetJob(pb.GetJobRequest(job_id="j"))
+
+
+async def test_a_service_whose_store_takes_writes_is_serving(stage, start):
+    _, health = await start(stage.service())
+    assert [await health.of(name) for name in ("continuity.screening", "")] == ["SERVING", "SERVING"]
+
+
+async def test_a_store_that_fails_later_shows_and_so_does_its_recovery(stage, start, unavailable):
+    _, health = await start(stage.service())
+    stage.store.error = unavailable
+    await health.becomes("continuity.screening", "NOT_SERVING")
+    await health.becomes("", "NOT_SERVING")
+    stage.store.error = None
+    await health.becomes("continuity.screening", "SERVING")
+    await health.becomes("", "SERVING")
+
+
+async def test_a_store_that_fails_from_the_start_shows_at_once(stage, start, unavailable):
+    stage.store.error = unavailable
+    _, health = await start(stage.service())
+    assert await health.of("continuity.screening") == "NOT_SERVING"
+
+
+async def test_a_dependency_that_is_down_has_its_own_name_and_takes_nobody_along(stage, start, unavailable):
+    stage.renderer.error = unavailable
+    _, health = await start(stage.service())
+    names = ("continuity.renderer", "continuity.screening", "")
+    assert [await health.of(name) for name in names] == ["NOT_SERVING", "SERVING", "SERVING"]
+    stage.renderer.error = None
+    await health.becomes("continuity.renderer", "SERVING")
+
+
+async def test_a_broker_that_is_away_has_its_own_name_and_takes_nobody_along(stage, start):
+    service = stage.service()
+    service.bus.away = True
+    _, health = await start(service)
+    assert [await health.of(name) for name in ("continuity.broker", "")] == ["NOT_SERVING", "SERVING"]
+    service.bus.away = False
+    await health.becomes("continuity.broker", "SERVING")
+
+
+async def test_the_whole_serves_only_while_every_service_does(stage, start, unavailable):
+    async def broken():
+        raise unavailable
+
+    _, health = await start(stage.service(), stage.service("cutting", store=broken))
+    names = ("continuity.screening", "continuity.cutting", "")
+    assert [await health.of(name) for name in names] == ["SERVING", "NOT_SERVING", "NOT_SERVING"]
+
+
+async def test_a_check_that_hangs_is_a_check_that_fails(stage, start):
+    _, health = await start(stage.service(store=asyncio.Event().wait))
+    assert await health.of("continuity.screening") == "NOT_SERVING"
+
+
+async def test_a_check_that_breaks_unforeseen_fails_and_is_logged(stage, start, caplog):
+    stage.store.error = KeyError("unforeseen")
+    with caplog.at_level(logging.ERROR, "continuity.hosting"):
+        _, health = await start(stage.service())
+    assert await health.of("continuity.screening") == "NOT_SERVING"
+    assert "unforeseen" in caplog.text
+    stage.store.error = None
+    await health.becomes("continuity.screening", "SERVING")
+
+
+async def test_a_background_task_that_breaks_is_logged_and_begun_again(stage, start, caplog):
+    runs, again = [], asyncio.Event()
+
+    async def relay():
+        runs.append(1)
+        if len(runs) == 3:
+            again.set()
+            await asyncio.Event().wait()
+        raise RuntimeError("a reel jammed")
+
+    with caplog.at_level(logging.ERROR, "continuity.hosting"):
+        await start(stage.service(background={"relay": relay}))
+        async with asyncio.timeout(10):
+            await again.wait()
+    assert "screening.relay broke" in caplog.text
+    assert "a reel jammed" in caplog.text
+
+
+async def test_a_background_task_that_breaks_leaves_the_others_alone(stage, start):
+    steady, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def broken():
+        raise RuntimeError
+
+    async def worker():
+        steady.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    host, _ = await start(stage.service(background={"broken": broken, "worker": worker}))
+    await steady.wait()
+    assert not cancelled.is_set()
+    await host.stop(0)
+    assert cancelled.is_set()
+
+
+async def test_stopping_lets_a_call_finish_before_anything_below_it_goes(stage, start, gated, gate):
+    host, health = await start(gated)
+    calling = asyncio.ensure_future(call(health.address))
+    await gate.entered.wait()
+    stopping = asyncio.ensure_future(host.stop(30))
+    await asyncio.sleep(0)
+    assert "bus stopped" not in stage.log
+    gate.open.set()
+    assert (await calling).job.id == "done"
+    await stopping
+    assert stage.log == ["bus started", "answered", "bus stopped", "closed"]
+
+
+async def test_a_host_is_busy_while_a_call_is_in_flight(start, gated, gate):
+    host, health = await start(gated)
+    assert await host.idle()
+    calling = asyncio.ensure_future(call(health.address))
+    await gate.entered.wait()
+    assert not await host.idle()
+    gate.open.set()
+    await calling
+    assert await host.idle()
+
+
+async def test_a_host_is_busy_while_any_service_has_unfinished_work(stage, start):
+    working = True
+
+    async def no_work():
+        return not working
+
+    async def never_any():
+        return True
+
+    host, _ = await start(stage.service(idle=no_work), stage.service("cutting", idle=never_any))
+    assert not await host.idle()
+    working = False
+    assert await host.idle()
+
+
+async def test_a_host_that_finds_its_port_taken_can_still_be_stopped(stage, start):
+    _, health = await start(stage.service())
+    second = Host(health.address, [stage.service("late")])
+    with pytest.raises(PortTaken):
+        await second.start()
+    await second.stop(1)
+    assert stage.log[-2:] == ["bus stopped", "closed"]
+
+
+async def test_a_close_that_fails_keeps_nothing_else_open(stage, start):
+    async def broken():
+        raise RuntimeError("cannot let go")
+
+    host, _ = await start(stage.service(close=broken), stage.service("cutting"))
+    await host.stop(0)
+    assert "closed" in stage.log

@@ -1,0 +1,166 @@
+"""When the relay publishes, when it waits, and what it takes over from others."""
+
+import asyncio
+
+from continuity.api.events.v1.character_events_pb2 import CharacterIngested
+from continuity.documents import DocumentsUnavailable, Ref
+from continuity.kernel.values import Change
+from continuity.messaging import relay as relay_module
+from continuity.messaging.relay import BACKLOG_LIMIT, Relay
+from continuity.messaging.repository import Aggregates
+
+AFTER_EVERY_LEASE = 4e9
+
+
+def versions(bus, id="a"):
+    return [CharacterIngested.FromString(event.payload).version for event in bus.published if event.key == id]
+
+
+async def test_a_nudge_publishes_at_once_and_clears_the_outbox(
+    relay, reels, bus, documents, running, new_reel, reel_cut
+):
+    async with running(relay):
+        await reels.add("default", "a", Change(new_reel("a"), [reel_cut("a", 1)]))
+        await bus.until(lambda: bus.published)
+        await emptied(documents)
+    assert versions(bus) == [1]
+
+
+async def emptied(documents, id="a"):
+    ref = Ref("reels", "default", id)
+    async with asyncio.timeout(10):
+        while await documents.outbox(ref):
+            await asyncio.sleep(0)
+
+
+async def test_outboxes_of_a_writer_that_died_are_taken_over_when_their_time_has_come(
+    relay, reels, bus, clock, documents, collection, codec, running, new_reel, reel_cut
+):
+    dead = Aggregates(new_reel, collection, documents, codec, Relay(documents, [collection], bus))
+    await dead.add("default", "a", Change(new_reel("a"), [reel_cut("a", 1)]))
+    await dead.add("other", "b", Change(new_reel("b"), [reel_cut("b", 1)]))
+    async with running(relay):
+        await reels.add("default", "mine", Change(new_reel("mine"), [reel_cut("mine", 1)]))
+        await bus.until(lambda: bus.published)
+        assert versions(bus) == [], "its time has not come"
+        clock.time = AFTER_EVERY_LEASE
+        await bus.until(lambda: len(bus.published) == 3)
+        await emptied(documents)
+    assert {event.project for event in bus.published if event.key == "b"} == {"other"}
+
+
+async def test_outboxes_are_taken_over_however_many_nudges_come(
+    relay, bus, clock, documents, collection, codec, running, new_reel, reel_cut
+):
+    dead = Aggregates(new_reel, collection, documents, codec, Relay(documents, [collection], bus))
+    await dead.add("default", "a", Change(new_reel("a"), [reel_cut("a", 1)]))
+    clock.time = AFTER_EVERY_LEASE
+
+    async def nudge_without_end():
+        while True:
+            relay.nudge(Ref("reels", "default", "nobody"))
+            await asyncio.sleep(0)
+
+    nudging = asyncio.create_task(nudge_without_end())
+    async with running(relay):
+        await bus.until(lambda: bus.published)
+    nudging.cancel()
+    assert versions(bus) == [1]
+
+
+async def test_two_sweepers_share_the_work(bus, clock, documents, collection, codec, running, new_reel, reel_cut):
+    dead = Aggregates(new_reel, collection, documents, codec, Relay(documents, [collection], bus))
+    for number in range(30):
+        await dead.add("default", f"r{number}", Change(new_reel(f"r{number}"), [reel_cut(f"r{number}", 1)]))
+    clock.time = AFTER_EVERY_LEASE
+    sweepers = [Relay(documents, [collection], bus, clock=clock) for _ in range(2)]
+    async with running(sweepers[0]), running(sweepers[1]):
+        await bus.until(lambda: len(bus.published) >= 30)
+        await emptied(documents, "r29")
+    assert sorted(event.key for event in bus.published) == sorted(f"r{number}" for number in range(30))
+
+
+async def test_events_wait_for_a_broker_that_is_away_and_leave_in_order_when_it_is_back(
+    relay, reels, bus, clock, documents, running, new_reel, cutting
+):
+    bus.away = True
+    async with running(relay):
+        await reels.add("default", "a", Change(new_reel("a")))
+        await reels.change("default", "a", cutting)
+        await bus.until(lambda: bus.refused)
+        await reels.change("default", "a", cutting)
+        assert len(await documents.outbox(Ref("reels", "default", "a"))) == 2
+        bus.away = False
+        clock.time = AFTER_EVERY_LEASE
+        await bus.until(lambda: len(bus.published) >= 2)
+        await emptied(documents)
+    assert list(dict.fromkeys(versions(bus))) == [1, 2]
+
+
+async def test_nothing_is_published_while_consumers_lag_and_everything_after(
+    bus, clock, documents, collection, codec, running, new_reel, reel_cut
+):
+    asked = asyncio.Event()
+    lag = BACKLOG_LIMIT + 1
+
+    async def backlog():
+        asked.set()
+        return lag
+
+    relay = Relay(documents, [collection], bus, backlog, clock)
+    reels = Aggregates(new_reel, collection, documents, codec, relay)
+    async with running(relay):
+        await reels.add("default", "a", Change(new_reel("a"), [reel_cut("a", 1)]))
+        for _ in range(3):
+            asked.clear()
+            clock.time += AFTER_EVERY_LEASE
+            await asked.wait()
+        assert bus.published == []
+        lag = BACKLOG_LIMIT
+        clock.time += AFTER_EVERY_LEASE
+        await bus.until(lambda: bus.published)
+        await emptied(documents)
+
+
+async def test_more_nudges_than_fit_are_left_to_the_sweep(
+    monkeypatch, bus, clock, documents, collection, codec, running, new_reel, reel_cut
+):
+    monkeypatch.setattr(relay_module, "NUDGES_LIMIT", 2)
+    relay = Relay(documents, [collection], bus, clock=clock)
+    reels = Aggregates(new_reel, collection, documents, codec, relay)
+    for number in range(5):
+        await reels.add("default", f"r{number}", Change(new_reel(f"r{number}"), [reel_cut(f"r{number}", 1)]))
+    async with running(relay):
+        await bus.until(lambda: len(bus.published) == 2)
+        clock.time = AFTER_EVERY_LEASE
+        await bus.until(lambda: len({event.key for event in bus.published}) == 5)
+
+
+async def test_a_store_that_is_away_for_a_moment_does_not_end_the_relay(
+    relay, reels, bus, documents, running, new_reel, reel_cut, monkeypatch
+):
+    away = asyncio.Event()
+    outbox = documents.outbox
+
+    async def fails_once(ref):
+        if away.is_set():
+            return await outbox(ref)
+        away.set()
+        raise DocumentsUnavailable(cause="a full disk")
+
+    monkeypatch.setattr(documents, "outbox", fails_once)
+    async with running(relay):
+        await reels.add("default", "a", Change(new_reel("a"), [reel_cut("a", 1)]))
+        await away.wait()
+        relay.nudge(Ref("reels", "default", "a"))
+        await bus.until(lambda: bus.published)
+
+
+async def test_a_nudge_for_what_has_nothing_to_say_publishes_nothing(relay, reels, bus, running, new_reel, reel_cut):
+    async with running(relay):
+        await reels.add("default", "quiet", Change(new_reel("quiet")))
+        relay.nudge(Ref("reels", "default", "quiet"))
+        relay.nudge(Ref("reels", "default", "gone"))
+        await reels.add("default", "a", Change(new_reel("a"), [reel_cut("a", 1)]))
+        await bus.until(lambda: bus.published)
+    assert {event.key for event in bus.published} == {"a"}

@@ -1,0 +1,101 @@
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from continuity.objects.filesystem import FilesystemObjectStore
+from continuity.objects.port import ObjectDamaged, ObjectMissing, ObjectStoreUnavailable
+
+KEY = "film/characters/mara.png"
+WRITER = """
+    import asyncio, sys
+    from pathlib import Path
+    from continuity.objects.filesystem import FilesystemObjectStore
+
+    async def main():
+        store = FilesystemObjectStore(Path(sys.argv[1]))
+        for number in range(100_000):
+            await store.put("film/a", bytes([number % 256]) * 2_000_000, "text/plain")
+            print(number, flush=True)
+
+    asyncio.run(main())
+"""
+
+
+def stored_file(root: Path) -> Path:
+    (path,) = root.rglob("mara.png")
+    return path
+
+
+def killed_while_writing(root: Path) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(WRITER), str(root)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as writer:
+        assert writer.stdout
+        for _ in range(5):
+            writer.stdout.readline()
+        writer.kill()
+
+
+async def test_objects_outlive_their_store(tmp_path: Path) -> None:
+    await FilesystemObjectStore(tmp_path).put(KEY, b"picture", "image/png")
+    assert await FilesystemObjectStore(tmp_path).get(KEY) == b"picture"
+
+
+async def test_a_writer_that_is_killed_leaves_a_whole_object(tmp_path: Path) -> None:
+    killed_while_writing(tmp_path)
+    data = await FilesystemObjectStore(tmp_path).get("film/a")
+    assert data == data[:1] * 2_000_000
+
+
+async def test_what_a_dead_writer_left_is_swept_when_it_is_old(tmp_path: Path) -> None:
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    old, fresh = incoming / "old", incoming / "fresh"
+    for path in (old, fresh):
+        path.write_bytes(b"half")
+    two_hours_ago = time.time() - 7200
+    os.utime(old, (two_hours_ago, two_hours_ago))
+    FilesystemObjectStore(tmp_path)
+    assert not old.exists()
+    assert fresh.exists()
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 3, 20, 100])
+async def test_a_file_that_was_cut_off_is_damaged(tmp_path: Path, kept_bytes: int) -> None:
+    store = FilesystemObjectStore(tmp_path)
+    await store.put(KEY, b"picture", "image/png")
+    path = stored_file(tmp_path)
+    path.write_bytes(path.read_bytes()[:kept_bytes])
+    for call in (store.get(KEY), store.stat(KEY)):
+        with pytest.raises(ObjectDamaged):
+            await call
+
+
+async def test_a_stored_picture_begins_with_its_own_bytes(tmp_path: Path) -> None:
+    await FilesystemObjectStore(tmp_path).put(KEY, b"\x89PNG picture", "image/png")
+    path = stored_file(tmp_path)
+    assert path.read_bytes().startswith(b"\x89PNG picture")
+
+
+async def test_putting_the_same_bytes_again_does_not_write_them(tmp_path: Path) -> None:
+    store = FilesystemObjectStore(tmp_path)
+    await store.put(KEY, b"picture", "image/png")
+    path = stored_file(tmp_path)
+    before = path.stat().st_ino
+    await store.put(KEY, b"picture", "image/png")
+    assert path.stat().st_ino == before
+
+
+async def test_errors_tell_no_paths(tmp_path: Path) -> None:
+    store = FilesystemObjectStore(tmp_path)
+    (tmp_path / "incoming").rmdir()
+    with pytest.raises(ObjectStoreUnavailable) as caught:
+        await store.put(KEY, b"picture", "image/png")
+    assert str(tmp_path) not in str(caught.value)
+    with pytest.raises(ObjectMissing):
+        await store.get(KEY)
