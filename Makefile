@@ -21,7 +21,7 @@ demo: ## Set everything up and render the example film
 
 test: ## Set everything up and run the tests
 	@$(SET_UP) main triton
-	$(PY) -m pytest -q $(TEST_ARGS)
+	$(PY) -m pytest -q -n auto --dist loadfile $(TEST_ARGS)
 
 lint: ## Check style, types, room rules and protos
 	@$(SET_UP) main buf
