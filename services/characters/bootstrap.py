@@ -60,5 +60,5 @@ async def bootstrap(settings: Settings, platform: Platform) -> Hosted:
         register=partial(register, character_servicer, location_servicer),
         bus=bus,
         store=platform.documents.check,
-        background={"relay": relay.run},
+        background={"relay": relay.run, "warm-up": intake.warm},
     )

@@ -26,8 +26,8 @@ MAX_RESTART_S = 10.0
 class Hosted:
     """One service, wired and not yet running.
 
-    ``background`` are endless tasks, ``dependencies`` are checks with health names of their own, ``idle`` tells whether
-    no accepted work is unfinished.
+    ``background`` tasks run beside the calls, most of them without end. ``dependencies`` are checks with health names of
+    their own. ``idle`` tells whether no accepted work is unfinished.
     """
 
     name: str
@@ -56,10 +56,10 @@ class Host:
         await asyncio.gather(*(service.bus.start() for service in self._services))
         for service in self._services:
             for name, run in service.background.items():
-                self._tasks.append(asyncio.create_task(_kept_running(f"{service.name}.{name}", run)))
+                self._tasks.append(asyncio.create_task(kept_running(f"{service.name}.{name}", run)))
         address = await self.server.start()
         await self._look_after()
-        self._tasks.append(asyncio.create_task(_kept_running("health", self._watch_health)))
+        self._tasks.append(asyncio.create_task(kept_running("health", self._watch_health)))
         return address
 
     async def idle(self) -> bool:
@@ -117,12 +117,12 @@ async def _passes(check: Check) -> bool:
     return True
 
 
-async def _kept_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Run an endless task; when it breaks, say so and begin it again, later each time."""
+async def kept_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run a task to its end, if it has one; when it breaks, say so and begin it again, later each time."""
     delay_s = FIRST_RESTART_S
     while True:
         try:
-            await run()
+            return await run()
         except Exception:
             _log.exception("%s broke; it begins again in %.1f s", name, delay_s)
         await asyncio.sleep(delay_s)

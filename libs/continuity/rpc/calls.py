@@ -78,7 +78,7 @@ class Calls(grpc.aio.ServerInterceptor):
                 self.in_flight -= 1
 
         return grpc.unary_stream_rpc_method_handler(
-            call,  # type: ignore[arg-type]
+            call,
             handler.request_deserializer,
             handler.response_serializer,
         )

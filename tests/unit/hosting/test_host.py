@@ -8,7 +8,7 @@ import pytest
 
 from continuity.api.rendering.v1 import render_service_pb2 as pb
 from continuity.api.rendering.v1 import render_service_pb2_grpc as pb_grpc
-from continuity.hosting.hosted import Host
+from continuity.hosting.hosted import Host, kept_running
 from continuity.rpc.channel import open_channel
 from continuity.rpc.server import PortTaken
 
@@ -121,6 +121,17 @@ async def test_a_background_task_that_breaks_is_logged_and_begun_again(stage, st
             await again.wait()
     assert "screening.relay broke" in caplog.text
     assert "a reel jammed" in caplog.text
+
+
+async def test_a_background_task_that_ends_is_not_begun_again():
+    runs = []
+
+    async def warm_up():
+        runs.append(1)
+
+    async with asyncio.timeout(10):
+        await kept_running("warm-up", warm_up)
+    assert runs == [1]
 
 
 async def test_a_background_task_that_breaks_leaves_the_others_alone(stage, start):
