@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from previz.camera import Camera
 from previz.drawing.canvas import Pixels, as_pixels, soften
 from previz.drawing.exterior import draw_exterior
 from previz.drawing.figure import draw_figure
+from previz.drawing.figure_light import plate_light
 from previz.drawing.grade import grade, look_of
 from previz.drawing.interior import draw_interior
 from previz.drawing.light import Light, light_of
@@ -29,6 +32,7 @@ StageListener = Callable[[str, int, int, Pixels | None], None]
 """Takes the stage's name, its number from 1, the number of stages, and the picture so far (RGB) where there is one."""
 
 _BACKGROUND_M = 6.0
+_HALF_SIZE_BLUR_PX = 7.0
 _MIN_SIDE_PX, _MAX_SIDE_PX = 8, 8192
 
 
@@ -59,16 +63,24 @@ def compose(
 
 
 def _set(spec: FrameSpec, layout: Layout, light: Light, plate: Pixels | None) -> Pixels:
-    """The background, out of focus as the lens has it."""
+    """The background, out of focus as the lens has it; drawn at half the size where nobody can see it."""
     camera = layout.camera
-    if plate is not None:
-        canvas = draw_plate(camera, plate, light)
-    elif spec.location.type == "interior":
-        canvas = draw_interior(camera, spec.location, light)
-    else:
-        canvas = draw_exterior(camera, spec.location, light, spec.weather)
     far = layout.focus_m + (_BACKGROUND_M if spec.location.type == "interior" else 40.0)
-    return as_pixels(soften(canvas, min(0.035 * spec.width_px, camera.blur_px(far, layout.focus_m, layout.f_number))))
+    blur = min(0.035 * spec.width_px, camera.blur_px(far, layout.focus_m, layout.f_number))
+    if blur < _HALF_SIZE_BLUR_PX:
+        return as_pixels(soften(_drawn(spec, camera, light, plate), blur))
+    size = (camera.width_px, camera.height_px)
+    half = replace(camera, width_px=size[0] // 2, height_px=size[1] // 2)
+    small = soften(_drawn(spec, half, light, plate), blur / 2)
+    return as_pixels(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR))
+
+
+def _drawn(spec: FrameSpec, camera: Camera, light: Light, plate: Pixels | None) -> Pixels:
+    if plate is not None:
+        return draw_plate(camera, plate, plate_light(spec, light))
+    if spec.location.type == "interior":
+        return draw_interior(camera, spec.location, light)
+    return draw_exterior(camera, spec.location, light, spec.weather)
 
 
 def _figures(canvas: Pixels, spec: FrameSpec, layout: Layout, light: Light, mattes: Sequence[Pixels | None]) -> Pixels:

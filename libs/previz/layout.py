@@ -11,22 +11,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from previz.aim import EYE_HEADS, HEADS, Aim, aimed, card_up, distance, head_px_of
 from previz.camera import Array, Camera
 from previz.framing import DUTCH_ROLL, FRAMINGS, LENS_FACTORS, SUBJECT_COLUMNS, TILTS, Framing
 from previz.spec import FigureSpec, FrameSpec
 
-FIGURE_M = 1.70
-HEADS = 7.5
-HEAD_M = FIGURE_M / HEADS
-EYE_M = FIGURE_M - 0.5 * HEAD_M
 CARD_WIDTH_HEADS, CARD_TOP_HEADS, CARD_BOTTOM_HEADS = 5.0, -0.75, 7.75
 """A figure's card reaches above the crown for hats and below the soles for shadows; heights are from the crown."""
-_LOWEST_CAMERA_M = 0.12
 TABLE_M = 0.78
 """Height of the table that an insert shows; it stands before the figure, its middle at ``_TABLE_MIDDLE_Z``."""
 _TABLE_MIDDLE_Z = -0.5
 _INSERT_TILT = math.radians(-15)
 _INSERT_M = 1.0
+_SHOULDER_HEAD = 0.46
+"""Height of the near figure's head in an over-the-shoulder shot, over the frame's."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def solve(spec: FrameSpec) -> Layout:
         _placement(camera, figure, index, foot, _role(spec, number))
         for number, ((index, figure), foot) in enumerate(zip(cast, feet, strict=True))
     )
-    focus_m = placements[0].depth_m if placements else _distance(camera, framing.head)
+    focus_m = placements[0].depth_m if placements else distance(camera, framing.head, FigureSpec.height_m)
     if spec.shot_type == "insert":
         focus_m = _INSERT_M
     far_first = tuple(sorted(placements, key=lambda placement: -placement.depth_m))
@@ -134,16 +132,17 @@ def _camera(spec: FrameSpec, framing: Framing, cast: Cast, feet: list[Foot]) -> 
     if spec.shot_type == "over-the-shoulder":
         column = 0.36 if looks_right(spec) else 0.64
     head = framing.head if spec.shot_type != "two-shot" else framing.head * min(1.0, 2.2 / max(len(cast), 1))
-    aim = _Aim(
+    aim = Aim(
         anchor_foot=(float(middle[0]), 0.0, float(middle[2])),
         pixel=(column * spec.width_px, framing.eye_line * spec.height_px),
         head_px=head * spec.height_px,
+        height_m=max((figure.height_m for _, figure in cast), default=FigureSpec.height_m),
     )
     camera = Camera(
         spec.width_px,
         spec.height_px,
         framing.lens_mm * LENS_FACTORS.get(spec.camera_angle, 1.0),
-        (0.0, EYE_M, -3.0),
+        (0.0, 0.0, 0.0),
         pan=_pan(spec, group),
         tilt=TILTS[spec.camera_angle],
         roll=DUTCH_ROLL * (1 if looks_right(spec) else -1) if spec.camera_angle == "dutch" else 0.0,
@@ -152,14 +151,7 @@ def _camera(spec: FrameSpec, framing: Framing, cast: Cast, feet: list[Foot]) -> 
         tilt = min(_INSERT_TILT + 0.5 * camera.tilt, math.radians(-6))
         on_table = (float(middle[0]), TABLE_M, _TABLE_MIDDLE_Z)
         return replace(camera, tilt=tilt).placed(on_table, (0.5 * spec.width_px, 0.68 * spec.height_px), _INSERT_M)
-    return _above_ground(camera, aim)
-
-
-@dataclass(frozen=True)
-class _Aim:
-    anchor_foot: Foot
-    pixel: tuple[float, float]
-    head_px: float
+    return aimed(camera, aim)
 
 
 def _pan(spec: FrameSpec, group: bool) -> float:
@@ -169,45 +161,6 @@ def _pan(spec: FrameSpec, group: bool) -> float:
         return math.radians(vary * 0.3)
     across = {"over-the-shoulder": 14.0, "extreme-wide": 4.0, "establishing": 3.0, "wide": 6.0}.get(spec.shot_type, 9.0)
     return math.radians((-across if looks_right(spec) else across) + vary * 0.5)
-
-
-def _above_ground(camera: Camera, aim: _Aim) -> Camera:
-    """Solve the position; where it falls below the ground, tilt up less until it does not."""
-    solved = _solved(camera, aim)
-    if solved.position[1] >= _LOWEST_CAMERA_M:
-        return solved
-    low, high = math.radians(-60), camera.tilt
-    for _ in range(24):
-        middle = (low + high) / 2
-        solved = _solved(replace(camera, tilt=middle), aim)
-        low, high = (middle, high) if solved.position[1] >= _LOWEST_CAMERA_M else (low, middle)
-    return _solved(replace(camera, tilt=low), aim)
-
-
-def _solved(camera: Camera, aim: _Aim) -> Camera:
-    """Move the camera until the head of a figure at the anchor has its height and its eyes their place."""
-    depth = camera.focal_px * HEAD_M / aim.head_px
-    up = _card_up(camera)
-    foot = np.asarray(aim.anchor_foot)
-    for _ in range(6):
-        camera = camera.placed(foot + up * EYE_M, aim.pixel, depth)
-        depth *= _head_px(camera, foot, up) / aim.head_px
-    return camera
-
-
-def _card_up(camera: Camera) -> Array:
-    """Up along a card: cards turn to the camera's pan and lean back by half of a steep tilt, so faces stay faces."""
-    lean = 0.55 * camera.tilt
-    return np.array([-math.sin(camera.pan) * math.sin(lean), math.cos(lean), -math.cos(camera.pan) * math.sin(lean)])
-
-
-def _head_px(camera: Camera, foot: Array, up: Array) -> float:
-    pixels, _ = camera.project([foot + up * FIGURE_M, foot + up * (FIGURE_M - HEAD_M)])
-    return float(np.hypot(*(pixels[1] - pixels[0])))
-
-
-def _distance(camera: Camera, head: float) -> float:
-    return camera.focal_px * HEAD_M / (head * camera.height_px)
 
 
 def _role(spec: FrameSpec, number: int) -> str:
@@ -220,9 +173,15 @@ def _with_shoulder(spec: FrameSpec, camera: Camera, cast: Cast, feet: list[Foot]
     """Add the partner, near the camera, so that the shoulder covers the outer 30 % of the frame's width."""
     if not cast:
         return cast, feet
-    partner = (1, spec.figures[1]) if len(spec.figures) > 1 else (-1, FigureSpec())
-    depth = camera.focal_px * HEAD_M / (0.46 * spec.height_px)
-    shoulder_px = 0.9 * HEAD_M * camera.focal_px / depth
+    index, figure = (1, spec.figures[1]) if len(spec.figures) > 1 else (-1, FigureSpec())
+    subject_m = cast[0][1].height_m
+    share = FRAMINGS[spec.shot_type].head / _SHOULDER_HEAD
+    # Both eye lines on one level: the near one stands on a box or in a ditch, as on a set, until it is.
+    level_m = camera.position[1] + (subject_m * EYE_HEADS / HEADS - camera.position[1]) * share
+    near_m = min(max(level_m * HEADS / EYE_HEADS, 0.85 * subject_m), 1.15 * subject_m)
+    partner = (index, replace(figure, height_m=near_m))
+    depth = distance(camera, _SHOULDER_HEAD, near_m)
+    shoulder_px = 0.9 * _SHOULDER_HEAD * spec.height_px
     x_px = 0.70 * spec.width_px + shoulder_px
     if not looks_right(spec):
         x_px = spec.width_px - x_px
@@ -233,14 +192,15 @@ def _with_shoulder(spec: FrameSpec, camera: Camera, cast: Cast, feet: list[Foot]
 
 
 def _placement(camera: Camera, figure: FigureSpec, index: int, foot: Foot, role: str) -> Placement:
-    up = _card_up(camera)
+    up = card_up(camera)
     right = np.array([math.cos(camera.pan), 0.0, -math.sin(camera.pan)])
-    crown = np.asarray(foot) + up * FIGURE_M
-    across = right * (CARD_WIDTH_HEADS * HEAD_M)
-    down = -up * ((CARD_BOTTOM_HEADS - CARD_TOP_HEADS) * HEAD_M)
-    origin = crown - up * (CARD_TOP_HEADS * HEAD_M) - across / 2
+    head_m = figure.height_m / HEADS
+    crown = np.asarray(foot) + up * figure.height_m
+    across = right * (CARD_WIDTH_HEADS * head_m)
+    down = -up * ((CARD_BOTTOM_HEADS - CARD_TOP_HEADS) * head_m)
+    origin = crown - up * (CARD_TOP_HEADS * head_m) - across / 2
     quad, _ = camera.project([origin, origin + across, origin + across + down, origin + down])
-    _, depths = camera.project([crown - up * (0.5 * HEAD_M)])
+    _, depths = camera.project([crown - up * (0.5 * head_m)])
     return Placement(
         figure,
         index,
@@ -250,15 +210,15 @@ def _placement(camera: Camera, figure: FigureSpec, index: int, foot: Foot, role:
         _triple(across),
         _triple(down),
         float(depths[0]),
-        _head_px(camera, np.asarray(foot), up),
-        _face_box(camera, crown, up, right) if role == "subject" else None,
+        head_px_of(camera, np.asarray(foot), up, figure.height_m),
+        _face_box(camera, crown, up * head_m, right * head_m) if role == "subject" else None,
         tuple((float(x), float(y)) for x, y in quad),
     )
 
 
 def _face_box(camera: Camera, crown: Array, up: Array, right: Array) -> tuple[float, float, float, float]:
-    """Bounds of brow to chin, 0.6 heads wide, on the card."""
-    corners = [crown - up * (HEAD_M * y) + right * (HEAD_M * x) for x in (-0.3, 0.3) for y in (0.3, 1.0)]
+    """Bounds of brow to chin, 0.6 heads wide, on the card; ``up`` and ``right`` are a head long."""
+    corners = [crown - up * y + right * x for x in (-0.3, 0.3) for y in (0.3, 1.0)]
     pixels, _ = camera.project(corners)
     low, high = pixels.min(axis=0), pixels.max(axis=0)
     return float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])

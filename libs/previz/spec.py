@@ -13,6 +13,7 @@ from previz.errors import InvalidField
 
 MIN_SIDE_PX, MAX_SIDE_PX, SIDE_STEP_PX = 128, 4096, 2
 MAX_FIGURES = 8
+MIN_HEIGHT_M, MAX_HEIGHT_M = 0.5, 3.0
 MAX_TEXT = 4000
 MAX_JSON_BYTES = 65_536
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
@@ -47,6 +48,7 @@ class FigureSpec:
 
     ``facing`` is where the photograph's face turns: -1 screen left, 0 to the camera, 1 screen right.
     ``screen_order`` sorts the figures from left to right; keep it equal over a scene and nobody crosses the line.
+    ``height_m`` is how tall the person is, 0.5 to 3.
     """
 
     name: str = ""
@@ -57,6 +59,7 @@ class FigureSpec:
     skin: Colour = (205, 160, 130)
     action: str = ""
     screen_order: int | None = None
+    height_m: float = 1.70
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ def _figure(fields: _Fields) -> FigureSpec:
         skin=fields.colour("skin", FigureSpec.skin),
         action=fields.text("action", ""),
         screen_order=fields.whole("screen_order", 0, 0, 1000) if fields.given("screen_order") else None,
+        height_m=fields.number("height_m", FigureSpec.height_m, MIN_HEIGHT_M, MAX_HEIGHT_M),
     )
 
 

@@ -26,8 +26,8 @@ MAX_RESTART_S = 10.0
 class Hosted:
     """One service, wired and not yet running.
 
-    ``background`` tasks run beside the calls, most of them without end. ``dependencies`` are checks with health names of
-    their own. ``idle`` tells whether no accepted work is unfinished.
+    ``background`` tasks run beside the calls, most of them without end. ``dependencies`` are checks with health names
+    of their own. ``idle`` tells whether no accepted work is unfinished.
     """
 
     name: str

@@ -32,8 +32,13 @@ class Panel:
     texture: Pixels
 
 
-def draw_panel(canvas: Pixels, camera: Camera, panel: Panel, interpolation: int = cv2.INTER_LINEAR) -> None:
-    """Paint a panel, RGB or RGBA with straight alpha, where the camera sees it; what lies behind the camera is cut."""
+def draw_panel(
+    canvas: Pixels, camera: Camera, panel: Panel, interpolation: int = cv2.INTER_LINEAR, cover: Plane | None = None
+) -> None:
+    """Paint a panel, RGB or RGBA with straight alpha, where the camera sees it; what lies behind the camera is cut.
+
+    ``cover`` (canvas height, canvas width), 0..1, takes up how much of each pixel the panel hides.
+    """
     homography = camera.homography(panel.origin, panel.across, panel.down)
     polygon = _visible(homography)
     if polygon is None:
@@ -52,6 +57,15 @@ def draw_panel(canvas: Pixels, camera: Camera, panel: Panel, interpolation: int 
         weight *= colour[:, :, 3].astype(np.float32) * np.float32(1 / 255)
     region = canvas[top:bottom, left:right]
     blend(region, np.ascontiguousarray(colour[:, :, :3]), weight)
+    if cover is not None:
+        hidden = cover[top:bottom, left:right]
+        hidden += weight * (1 - hidden)
+
+
+def is_in_frame(camera: Camera, origin: Metres, across: Metres, down: Metres) -> bool:
+    """Whether any part of a panel's rectangle may fall into the frame."""
+    polygon = _visible(camera.homography(origin, across, down))
+    return polygon is not None and _bounds(polygon, camera.width_px, camera.height_px) is not None
 
 
 def warp(texture: Pixels, homography: Array, box: tuple[int, int, int, int], interpolation: int) -> Pixels:

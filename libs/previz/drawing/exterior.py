@@ -10,7 +10,7 @@ import numpy as np
 from previz.camera import Array, Camera
 from previz.drawing.canvas import Panel, Pixels, Plane, Rgb, blend, draw_panel, fill, mixed, ramp, scaled, to_bytes
 from previz.drawing.landscapes import Landscape, Prop, Silhouette, landscape_of
-from previz.drawing.light import Light
+from previz.drawing.light import Light, outdoors
 from previz.drawing.noise import fractal, generator
 from previz.drawing.props import card, facade
 from previz.drawing.sky import draw_sky, rays, sun_direction
@@ -30,13 +30,18 @@ def draw_exterior(camera: Camera, location: LocationSpec, light: Light, weather:
         _silhouette(canvas, camera, silhouette, light, place)
     _ground(canvas, camera, landscape, light, weather=weather, place=place)
     for prop in sorted(landscape.props, key=lambda prop: -prop.z):
-        _prop(canvas, camera, prop, light)
+        _prop(canvas, camera, prop, light, is_wet(weather))
     return canvas
 
 
 def exposure(light: Light, facing_sun: float) -> Array:
     """Factor for an albedo outdoors."""
-    return np.array(light.fill) * (0.16 + 0.62 * light.ambient) + np.array(light.key) * light.sun * 0.52 * facing_sun
+    return outdoors(light) + np.array(light.key) * light.sun * 0.52 * facing_sun
+
+
+def is_wet(weather: str) -> bool:
+    """Whether the ground mirrors what stands on it."""
+    return weather in ("rain", "storm")
 
 
 def haze_share(light: Light, distance_m: float) -> float:
@@ -122,8 +127,22 @@ def _ground(canvas: Pixels, camera: Camera, landscape: Landscape, light: Light, 
     top, bottom = rows.start * _GROUND_STEP, min(canvas.shape[0], rows.stop * _GROUND_STEP)
     size = (canvas.shape[1], bottom - top)
     edge = np.clip(-upward * np.float32(camera.focal_px / _GROUND_STEP), 0, 1).astype(np.float32)
+    if is_wet(weather):
+        colour = _mirroring(colour, canvas, camera, upward=upward, patches=patches, rows=rows)
     whole = np.asarray(cv2.resize(to_bytes(colour), size, interpolation=cv2.INTER_LINEAR), np.uint8)
     blend(canvas[top:bottom], whole, np.asarray(cv2.resize(edge, size, interpolation=cv2.INTER_LINEAR), np.float32))
+
+
+def _mirroring(ground: Plane, canvas: Pixels, camera: Camera, *, upward: Plane, patches: Plane, rows: slice) -> Plane:
+    """Wet ground (h, w, 3): the sky above, upside down and drawn out, most where the look is grazing and in puddles."""
+    height, width = canvas.shape[0] // _GROUND_STEP, canvas.shape[1] // _GROUND_STEP
+    small = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
+    horizon = camera.horizon_y() / _GROUND_STEP
+    source = np.clip(2 * horizon - np.arange(rows.start, rows.stop, dtype=np.float32) - 1, 0, height - 1)
+    mirrored = cv2.GaussianBlur(small[source.astype(int)], (0, 0), sigmaX=2.0, sigmaY=height * 0.03).astype(np.float32)
+    fresnel = np.float32(0.16) + np.float32(0.64) * np.exp(upward / np.float32(0.16))
+    share = np.clip(fresnel * (np.float32(0.45) + np.float32(1.1) * ramp(0.42, 0.62, patches)), 0, 0.88)[:, :, None]
+    return np.asarray(ground * (1 - share) + mirrored * share, np.float32)
 
 
 def _toward_sun(across: Plane, away: Plane, light: Light) -> Plane:
@@ -159,28 +178,40 @@ def _surfaced(albedo: Plane, surface: str, x: Plane, z: Plane, *, light: Light, 
         albedo = albedo * (1 - water) + sea * ripple * water
         foam = ramp(0.7, 0.0, np.abs(z + np.sin(x * np.float32(0.35)) - np.float32(7.2)))[:, :, None]
         albedo = albedo + foam * np.array(light.horizon, np.float32) * np.float32(0.35)
-    if weather in ("rain", "storm"):
-        wet = np.array(light.horizon, np.float32) * np.float32(0.30)
-        albedo = albedo * np.float32(0.62) + wet
+    if is_wet(weather):
+        albedo = albedo * np.float32(0.72)
     if weather == "snow":
         snow = np.array((232, 236, 244), np.float32) * exposure(light, 0.5).astype(np.float32)
         albedo = albedo * np.float32(0.18) + snow * np.float32(0.82)
     return np.asarray(albedo, np.float32)
 
 
-def _prop(canvas: Pixels, camera: Camera, prop: Prop, light: Light) -> None:
+def _prop(canvas: Pixels, camera: Camera, prop: Prop, light: Light, wet: bool) -> None:
     depth = float((np.array([prop.x, 0, prop.z]) - camera.position) @ camera.axes[2])
     if depth < 0.6:
         return
     if prop.kind == "building":
-        _building(canvas, camera, prop, light, depth)
+        _building(canvas, camera, prop, light, depth=depth, wet=wet)
         return
     texture = _lit_card(prop, light, round(depth))
     right = np.array([camera.axes[0][0], 0.0, camera.axes[0][2]])
     right *= prop.width / np.linalg.norm(right)
     origin = np.array([prop.x, prop.height, prop.z]) - right / 2
     down = (0.0, -prop.height * 1.01, 0.0)
-    draw_panel(canvas, camera, Panel(_metres(origin), _metres(right), down, texture))
+    _stand(canvas, camera, Panel(_metres(origin), _metres(right), down, texture), wet)
+
+
+def _stand(canvas: Pixels, camera: Camera, panel: Panel, wet: bool) -> None:
+    """Paint an upright panel, and on wet ground its reflection first."""
+    if wet:
+        texture = panel.texture
+        if texture.shape[2] == 3:
+            texture = np.dstack([texture, np.full(texture.shape[:2], 255, np.uint8)])
+        faint = cv2.GaussianBlur(texture, (0, 0), sigmaX=1.5, sigmaY=7.0)
+        faint[:, :, 3] = to_bytes(faint[:, :, 3] * np.linspace(0.05, 0.5, texture.shape[0])[:, None])
+        (x, y, z), (dx, dy, dz) = panel.origin, panel.down
+        draw_panel(canvas, camera, Panel((x, -y, z), panel.across, (dx, -dy, dz), np.asarray(faint, np.uint8)))
+    draw_panel(canvas, camera, panel)
 
 
 @lru_cache(maxsize=128)
@@ -189,9 +220,7 @@ def _lit_card(prop: Prop, light: Light, depth_m: int) -> Pixels:
     texture = card(prop.kind, int(abs(prop.x * 7 + prop.z * 3)) % 4).copy()
     s = np.linspace(-1, 1, texture.shape[1], dtype=np.float32)
     toward = np.clip(0.42 + 0.42 * s * np.float32(np.sign(sun_direction(light)[0])), 0.05, 1)
-    factors = (
-        np.array(light.fill) * (0.16 + 0.62 * light.ambient) + toward[:, None] * np.array(light.key) * light.sun * 0.52
-    )
+    factors = outdoors(light) + toward[:, None] * np.array(light.key) * light.sun * 0.52
     colour = texture[:, :, :3] * factors[None].astype(np.float32)
     share = np.float32(haze_share(light, depth_m))
     texture[:, :, :3] = to_bytes(colour * (1 - share) + np.array(light.horizon, np.float32) * share)
@@ -200,7 +229,7 @@ def _lit_card(prop: Prop, light: Light, depth_m: int) -> Pixels:
     return texture
 
 
-def _building(canvas: Pixels, camera: Camera, prop: Prop, light: Light, depth: float) -> None:
+def _building(canvas: Pixels, camera: Camera, prop: Prop, light: Light, *, depth: float, wet: bool) -> None:
     """The front and the flank towards the street."""
     half, deep = prop.width / 2, 12.0
     inner = prop.x + half if prop.x < 0 else prop.x - half
@@ -211,7 +240,7 @@ def _building(canvas: Pixels, camera: Camera, prop: Prop, light: Light, depth: f
         flank = Panel((inner, prop.height, prop.z + deep / 2), (0, 0, -deep), (0, -prop.height, 0), _UNPAINTED)
     for panel, facing in ((flank, 0.75 if prop.x > 0 else 0.1), (front, 0.3)):
         texture = _lit_facade(prop, light, facing, round(depth))
-        draw_panel(canvas, camera, Panel(panel.origin, panel.across, panel.down, texture))
+        _stand(canvas, camera, Panel(panel.origin, panel.across, panel.down, texture), wet)
 
 
 @lru_cache(maxsize=64)

@@ -26,7 +26,7 @@ class Look:
     black: float = 4.0
     bloom: float = 0.22
     vignette: float = 0.30
-    grain: float = 2.6
+    grain: float = 1.8
 
 
 _STYLES = {
@@ -125,7 +125,7 @@ def _exposure(picture: Pixels, look: Look, light: Light) -> float:
     """Open the lens towards a mid grey that suits the hour, within a stop; rounded against noise."""
     small = cv2.resize(picture, (32, 18), interpolation=cv2.INTER_AREA)
     mean = float(small.astype(np.float64).mean())
-    wanted = float(np.interp(light.ambient, (0.13, 0.55), (60.0, 108.0))) * look.exposure
+    wanted = float(np.interp(max(light.ambient, light.lamplight), (0.13, 0.55), (72.0, 128.0)))
     return round(float(np.clip((wanted / max(mean, 1.0)) ** 0.72, 0.80, 2.1)), 2) * look.exposure
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from previz.camera import Array
 from previz.drawing.canvas import Plane
 from previz.drawing.light import Light
-from previz.drawing.rooms import Fixture, Room
+from previz.drawing.room import Fixture, Room
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,11 @@ def illuminate(room: Room, light: Light) -> Illumination:
 
 
 def lightmap(light: Illumination, origin: Array, across: Array, down: Array, size: tuple[int, int]) -> Plane:
-    """Factors (height, width, 3) over a panel, computed at a fifth of the resolution; ``size`` is (width, height)."""
+    """Factors (height, width, 3) over a panel, computed on a coarse grid; ``size`` is (width, height)."""
     width, height = size
-    columns, rows = max(2, width // 5), max(2, height // 5)
+    # Only the edges of a pool of sun need detail.
+    step = 5 if light.sun.max() > 0.02 else 10
+    columns, rows = max(2, width // step), max(2, height // step)
     s, t = np.meshgrid((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows)
     points = origin + s.reshape(-1, 1) * across + t.reshape(-1, 1) * down
     normal = np.cross(across, down)

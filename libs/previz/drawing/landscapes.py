@@ -83,8 +83,8 @@ _PAD = Landscape(
     (
         Prop("rocket", 21, 150, 10, 42),
         Prop("gantry", 32, 153, 12.5, 50),
-        Prop("tank", -24, 74, 10, 12),
-        Prop("tank", -37, 80, 10, 12),
+        Prop("tank", -31, 74, 10, 12),
+        Prop("tank", -45, 80, 10, 12),
         Prop("mast", -2, 158, 2.4, 46),
         Prop("mast", 58, 160, 2.4, 46),
         Prop("building", -34, 52, 16, 6),

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from previz.drawing.canvas import Rgb
+import numpy as np
+
+from previz.camera import Array
+from previz.drawing.canvas import Rgb, mixed, scaled
 from previz.spec import FrameSpec
 
 
@@ -18,6 +21,7 @@ class Light:
 
     ``sun`` and ``ambient`` are levels 0..1.5 of direct and surrounding light outdoors (and through windows), ``lamps``
     of the lamps indoors; ``contrast`` is how far the fill stays behind the key; ``rim`` the light from behind.
+    ``lamplight`` is the level that the eye is used to where lamps are all there is.
     """
 
     key_side: float
@@ -32,6 +36,7 @@ class Light:
     zenith: Rgb
     horizon: Rgb
     haze: float = 0.0
+    lamplight: float = 0.0
 
     @property
     def is_dark_outside(self) -> bool:
@@ -115,13 +120,13 @@ _TIMES = {
         0.08,
         (1.10, 0.82, 0.78),
         (0.82, 0.90, 1.20),
-        0.22,
-        0.44,
+        0.26,
+        0.58,
         0.85,
         0.45,
         0.4,
-        (46, 58, 108),
-        (226, 132, 110),
+        (54, 68, 122),
+        (236, 146, 118),
         0.25,
     ),
     "night": Light(
@@ -138,14 +143,32 @@ def light_of(spec: FrameSpec) -> Light:
     return _directed(light, spec.lighting)
 
 
+def outdoors(light: Light) -> Array:
+    """Factors of the light from all of the sky."""
+    return np.array(light.fill) * (0.16 + 0.62 * light.ambient)
+
+
+def surround(light: Light) -> Rgb:
+    """The colour of what stands about outdoors, mostly that of the sky near the horizon; its luminance is 1."""
+    colour = np.array(light.horizon) * 0.9 + np.array(light.zenith) * 0.1
+    r, g, b = colour / luma(colour)
+    return float(r), float(g), float(b)
+
+
+def luma(colour: Array) -> float:
+    """Brightness of a colour or of factors (Rec. 601)."""
+    return float(colour @ np.array([0.299, 0.587, 0.114]))
+
+
 def _indoors(light: Light) -> Light:
     """Walls take the sky's blue out of the fill; after dark the lamps are the key."""
     lamplit = 0.8 if light.is_dark_outside else 0.0
     return replace(
         light,
-        key=_toward(light.key, (1.16, 0.99, 0.80), lamplit),
-        fill=_toward(light.fill, (1.02, 1.0, 0.98), 0.55),
+        key=mixed(light.key, (1.16, 0.99, 0.80), lamplit),
+        fill=mixed(light.fill, (1.02, 1.0, 0.98), 0.55),
         lamps=light.lamps + 0.4 * lamplit,
+        lamplight=0.3 * lamplit,
     )
 
 
@@ -160,6 +183,8 @@ def _weathered(light: Light, weather: str) -> Light:
         "storm": (0.80, 0.66, 0.40),
     }[weather]
     sky_grey = sum(light.horizon) / 3 * 0.55 + sum(light.zenith) / 3 * 0.45
+    # A low sun shines in under the clouds: the sky's lower edge stays bright and everything stands out against it.
+    under = 1.0 + 0.32 * max(0.0, 1.0 - light.key_height / 0.2)
     cloud = (sky_grey * 0.95, sky_grey * 0.99, sky_grey * 1.04)
     return replace(
         light,
@@ -167,10 +192,10 @@ def _weathered(light: Light, weather: str) -> Light:
         ambient=light.ambient * dim,
         lamps=max(light.lamps, 0.45 if weather == "storm" else 0.3),
         contrast=light.contrast * 0.55,
-        key=_toward(light.key, (0.97, 1.0, 1.04), grey),
-        fill=_toward(light.fill, (0.97, 1.0, 1.04), grey),
-        zenith=_toward(light.zenith, (cloud[0] * 0.8 * dim, cloud[1] * 0.8 * dim, cloud[2] * 0.8 * dim), grey),
-        horizon=_toward(light.horizon, (cloud[0] * 1.12 * dim, cloud[1] * 1.12 * dim, cloud[2] * 1.12 * dim), grey),
+        key=mixed(light.key, (0.97, 1.0, 1.04), grey),
+        fill=mixed(light.fill, (0.97, 1.0, 1.04), grey),
+        zenith=mixed(light.zenith, scaled(cloud, 0.8 * dim), grey),
+        horizon=scaled(mixed(light.horizon, scaled(cloud, 1.12 * dim), 0.85 * grey), under),
         haze=light.haze + haze,
         rim=light.rim * 0.4,
     )
@@ -192,8 +217,3 @@ def _directed(light: Light, lighting: str) -> Light:
         "practical": {"key": (1.20, 1.0, 0.78), "lamps": max(1.0, light.lamps), "ambient": light.ambient * 0.7},
     }
     return replace(light, **changes.get(lighting, {}))  # type: ignore[arg-type]
-
-
-def _toward(first: Rgb, second: Rgb, share: float) -> Rgb:
-    r, g, b = (a + (z - a) * share for a, z in zip(first, second, strict=True))
-    return r, g, b

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from previz.drawing.canvas import Pixels, Plane, Rgb, mixed, scaled, to_bytes
-from previz.drawing.noise import fractal
+from previz.drawing.noise import fractal, generator
 
 Painter = Callable[["Swatch", np.random.Generator], None]
 
@@ -32,23 +33,32 @@ class Swatch:
 
 def plaster(rng: np.random.Generator, height: int, width: int, colour: Rgb, roughness: float = 0.05) -> Pixels:
     """A plain surface with slight unevenness."""
-    grain = fractal(rng, 256, 256, 4, 6)
-    repeated = np.tile(grain, (1, max(1, width // max(height, 1))))
-    grain = np.asarray(cv2.resize(repeated, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-    return to_bytes(np.array(colour) * (1 + roughness * (grain[:, :, None] - 0.5) * 2))
+    top, left = rng.integers(0, 256, 2)
+    repeats = min(12, max(1, width // max(height, 1)))
+    repeated = np.tile(np.roll(_unevenness(), (int(top), int(left)), (0, 1)), (1, repeats))
+    grain = cv2.resize(repeated, (width, height), interpolation=cv2.INTER_LINEAR)
+    table = np.array(colour) * (1 + roughness * (np.arange(256)[:, None] / 127.5 - 1))
+    return np.asarray(cv2.LUT(cv2.merge([grain, grain, grain]), to_bytes(table)[None]), np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _unevenness() -> Pixels:
+    return to_bytes(255 * fractal(generator("plaster"), 256, 256, 4, 6))
 
 
 def floor(kind: str, rng: np.random.Generator, height: int, width: int, *, px_per_m: float, colour: Rgb) -> Pixels:
     """Boards that run away from the camera, square tiles, slabs of concrete, or a plain sweep."""
     grain = cv2.resize(fractal(rng, 256, 256, 6, 6), (width, height), interpolation=cv2.INTER_LINEAR)
-    tone: Plane = 0.88 + 0.24 * grain
+    tone: Plane = np.asarray(cv2.addWeighted(grain, 0.24, grain, 0, 0.88), np.float32)
     if kind == "boards":
         _lay(tone, rng, px_per_m * 0.16, px_per_m * 2.2, 0.16)
     elif kind == "tiles":
         _lay(tone, rng, px_per_m * 0.6, px_per_m * 0.6, 0.06)
     elif kind == "concrete":
         _lay(tone, rng, px_per_m * 4.0, px_per_m * 4.0, 0.05)
-    return to_bytes(np.array(colour) * tone[:, :, None])
+    level = cv2.convertScaleAbs(tone, alpha=160)
+    table = to_bytes(np.arange(256)[:, None] / 160 * np.array(colour))
+    return np.asarray(cv2.LUT(cv2.merge([level, level, level]), table[None]), np.uint8)
 
 
 def _lay(tone: Plane, rng: np.random.Generator, width_px: float, length_px: float, variation: float) -> None:

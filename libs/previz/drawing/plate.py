@@ -8,16 +8,14 @@ import cv2
 import numpy as np
 
 from previz.camera import Camera
-from previz.drawing.canvas import Pixels, as_pixels, to_bytes
-from previz.drawing.exterior import exposure
-from previz.drawing.light import Light
+from previz.drawing.canvas import Pixels, Rgb, as_pixels, to_bytes
 
 _PLATE_LENS_MM = 24.0
 """The lens that a photograph of a place is taken to have; a longer one shows a part of it."""
 
 
-def draw_plate(camera: Camera, plate: Pixels, light: Light) -> Pixels:
-    """The plate as this camera would see it; ``plate`` is RGB of any size."""
+def draw_plate(camera: Camera, plate: Pixels, factors: Rgb) -> Pixels:
+    """The plate (RGB of any size) as this camera would see it, in a light of these factors."""
     height, width = plate.shape[:2]
     cover = max(camera.width_px / width, camera.height_px / height)
     zoom = cover * min(2.6, max(1.04, (camera.lens_mm / _PLATE_LENS_MM) ** 0.75))
@@ -35,11 +33,5 @@ def draw_plate(camera: Camera, plate: Pixels, light: Light) -> Pixels:
     flags = cv2.INTER_CUBIC if zoom > 1.3 else cv2.INTER_LINEAR
     size = (camera.width_px, camera.height_px)
     view = as_pixels(cv2.warpAffine(source, roll, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101))
-    return _relit(view, light)
-
-
-def _relit(view: Pixels, light: Light) -> Pixels:
-    """Day for night and the like: one factor for each channel, one table look-up."""
-    factors = np.clip(exposure(light, 0.6), 0.14, 1.15)
-    table = to_bytes(np.arange(256)[:, None] * factors[None])[None]
+    table = to_bytes(np.arange(256)[:, None] * np.array(factors)[None])[None]
     return as_pixels(cv2.LUT(view, table))

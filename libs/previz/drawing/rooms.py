@@ -6,60 +6,9 @@ camera sees the same window, lamp and door from its own side.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from previz.drawing.canvas import Rgb
+from previz.drawing.room import Block, Fixture, Room
 from previz.spec import LocationSpec
 from previz.words import first_named
-
-NEAR_END_M = -12.0
-"""Where side walls, floor and ceiling end: behind every camera."""
-
-
-@dataclass(frozen=True)
-class Fixture:
-    """Something flat on a wall; ``along`` is the x (back wall) or z (side walls) of its middle. Metres."""
-
-    wall: str
-    kind: str
-    along: float
-    bottom: float
-    width: float
-    height: float
-
-
-@dataclass(frozen=True)
-class Block:
-    """A box-shaped thing; ``x``, ``z`` are the middle of its footprint, ``base`` its height above the floor. Metres."""
-
-    x: float
-    z: float
-    width: float
-    depth: float
-    height: float
-    colour: Rgb
-    front: str = "plain"
-    base: float = 0.0
-
-
-@dataclass(frozen=True)
-class Room:
-    """A set. ``lamps`` are positions of light bulbs, ``lamp_kind`` how they look: floor, pendant, strip or none."""
-
-    half_width: float
-    back: float
-    height: float
-    wall: Rgb
-    wainscot: Rgb | None
-    floor: str
-    floor_colour: Rgb
-    ceiling: Rgb
-    fixtures: tuple[Fixture, ...]
-    blocks: tuple[Block, ...]
-    lamps: tuple[tuple[float, float, float], ...]
-    lamp_kind: str
-    lamp_colour: Rgb = (1.0, 0.74, 0.45)
-
 
 _OAK, _WALNUT, _STEEL, _DARK = (150.0, 112, 76), (96.0, 66, 46), (112.0, 120, 126), (48.0, 50, 56)
 _RAILS = tuple(float(z) for z in (-8, -5.4, -2.8))

@@ -105,11 +105,11 @@ def _clouds(canvas: Pixels, camera: Camera, light: Light, cover: float, place: s
         tile, np.mod(u + 9, 511.0).astype(np.float32), np.mod(v - 7, 511.0).astype(np.float32), cv2.INTER_LINEAR
     )
     threshold = 0.72 - 0.5 * cover
-    thickness = ramp(threshold, threshold + 0.30, density) * ramp(0.015, 0.12, upward)
+    thickness = ramp(threshold, threshold + 0.30, density) * ramp(0.02, 0.12 if cover < 0.9 else 0.20, upward)
     weight = thickness * np.float32(0.35 + 0.55 * cover)
     shade = np.clip(0.72 + (density - lit) * 2.2 + 0.25 * (1 - thickness), 0.45, 1.2)
     level = sum(light.horizon) / 3
-    white = np.array(light.key) * min(250.0, level * (1.18 if cover < 0.9 else 1.08) + 16)
+    white = np.array(light.key) * min(250.0, level * (1.18 if cover < 0.9 else 0.96) + 16)
     colour = to_bytes(shade[:, :, None] * white.astype(np.float32))
     size = (camera.width_px, camera.height_px)
     weight = np.asarray(cv2.resize(weight.astype(np.float32), size, interpolation=cv2.INTER_LINEAR))

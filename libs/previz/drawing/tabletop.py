@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
 from previz.drawing import materials
 from previz.drawing.canvas import Panel, Pixels, draw_panel, to_bytes
-from previz.drawing.figure import figure_light
+from previz.drawing.figure_light import figure_light
 from previz.drawing.light import Light
 from previz.drawing.materials import Swatch
 from previz.drawing.noise import generator
@@ -35,18 +37,11 @@ def draw_tabletop(canvas: Pixels, layout: Layout, spec: FrameSpec, light: Light)
     """Paint the table between the camera and the figure's place, with papers or a control panel by the shot's words."""
     camera = layout.camera
     words = spec.description.lower()
-    rng = generator("table", spec.location.name)
-    size = (round(_WIDTH_M * _PX_PER_M), round(_DEPTH_M * _PX_PER_M))
-    top = materials.floor("boards", rng, size[1], size[0], px_per_m=_PX_PER_M * 1.4, colour=(118, 84, 58))
-    glow = np.zeros_like(top)
-    if any(word in words for word in _DEVICE_WORDS):
-        _device(top, glow, rng)
-    else:
-        _papers(top, rng)
+    top, glow = _table(spec.location.name, any(word in words for word in _DEVICE_WORDS))
     falls = figure_light(spec, light)
-    share = np.linspace(0, 1, size[0])[None, :, None]
-    left, far = np.array(falls.left), np.array(falls.right)
-    lit = to_bytes(top * (left * (1 - share) + far * share) * 0.95 + glow)
+    share = np.linspace(0, 1, top.shape[1], dtype=np.float32)[None, :, None]
+    left, far = np.array(falls.left, np.float32), np.array(falls.right, np.float32)
+    lit = to_bytes(top * ((left * (1 - share) + far * share) * np.float32(0.95)) + glow)
     forward = np.array([np.sin(camera.pan), 0.0, np.cos(camera.pan)])
     right = np.array([np.cos(camera.pan), 0.0, -np.sin(camera.pan)])
     middle = np.asarray(layout.placements[0].foot) if layout.placements else np.zeros(3)
@@ -56,6 +51,20 @@ def draw_tabletop(canvas: Pixels, layout: Layout, spec: FrameSpec, light: Light)
     edge: Pixels = np.zeros((8, 64, 3), np.uint8)
     edge[:] = to_bytes(np.array((70, 50, 36)) * (left + far) / 2)
     draw_panel(canvas, camera, Panel(_metres(corner + down), _metres(across), (0.0, -0.05, 0.0), edge))
+
+
+@lru_cache(maxsize=8)
+def _table(place: str, is_device: bool) -> tuple[Pixels, Pixels]:
+    """The table's paint, and what of it shines."""
+    rng = generator("table", place)
+    size = (round(_WIDTH_M * _PX_PER_M), round(_DEPTH_M * _PX_PER_M))
+    top = materials.floor("boards", rng, size[1], size[0], px_per_m=_PX_PER_M * 1.4, colour=(118, 84, 58))
+    glow = np.zeros_like(top)
+    if is_device:
+        _device(top, glow, rng)
+    else:
+        _papers(top, rng)
+    return top, glow
 
 
 def _papers(top: Pixels, rng: np.random.Generator) -> None:

@@ -23,6 +23,8 @@ from services.rendering.handlers.ports import Picture, RenderTask, Step
 
 TIMEOUT_S = 60.0
 UNKNOWN_HEIGHT_M = 1.7
+LEAST_HEIGHT_M, MOST_HEIGHT_M = 0.5, 3.0
+"""What the model draws; a character may be smaller or taller."""
 NEUTRAL_STUDIO: dict[str, Any] = {"type": "interior", "name": "studio", "kind": "studio", "description": ""}
 _DEFAULTS = {
     "camera_angle": "eye-level",
@@ -130,7 +132,7 @@ def _figure(character: Character, screen_order: int, shot: Shot) -> dict[str, An
         "palette": [swatch.hex for swatch in seen.clothing if swatch.hex][:6],
         "action": shot.action,
         "screen_order": screen_order,
-        "height_m": character.height_m or UNKNOWN_HEIGHT_M,
+        "height_m": min(max(character.height_m or UNKNOWN_HEIGHT_M, LEAST_HEIGHT_M), MOST_HEIGHT_M),
     }
     if seen.HasField("face_box"):
         box = seen.face_box

@@ -6,8 +6,10 @@ from frames import ADA, BEN, OFFICE, PAD, frame, portrait
 
 from previz import vocabulary
 from previz.compose import STAGES, compose
+from previz.drawing.exterior import draw_exterior
 from previz.drawing.interior import draw_interior
 from previz.drawing.light import light_of
+from previz.drawing.surfaces import seen
 from previz.errors import Abandoned, InvalidPixels
 from previz.layout import solve
 from previz.spec import FigureSpec, LocationSpec
@@ -186,6 +188,26 @@ def test_night_is_darker_than_noon():
         compose(frame(location=PAD, shot_type="wide", time_of_day=hour)).mean() for hour in ("noon", "night")
     )
     assert night < 0.75 * noon
+
+
+def test_wet_ground_mirrors_the_sky():
+    spec = frame(location=PAD, shot_type="wide", time_of_day="golden-hour", weather="rain")
+    camera, light = solve(spec).camera, light_of(spec)
+    dry, wet = (draw_exterior(camera, spec.location, light, weather).astype(float) for weather in ("overcast", "rain"))
+    horizon = int(camera.horizon_y())
+    sky, below = wet[horizon - 40 : horizon].mean(axis=(0, 1)), slice(horizon + 4, horizon + 44)
+    away = [np.abs(ground[below].mean(axis=(0, 1)) - sky).sum() for ground in (dry, wet)]
+    assert away[1] < 0.7 * away[0]
+
+
+def test_a_surface_looks_the_same_whoever_saw_it_first():
+    close, wide = (frame(shot_type=shot_type, composition="centered") for shot_type in ("close-up", "wide"))
+    light = light_of(wide)
+    seen.cache_clear()
+    fresh = draw_interior(solve(wide).camera, OFFICE, light)
+    seen.cache_clear()
+    draw_interior(solve(close).camera, OFFICE, light)
+    assert np.array_equal(draw_interior(solve(wide).camera, OFFICE, light), fresh)
 
 
 def test_noir_has_no_colour():

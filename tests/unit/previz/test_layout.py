@@ -4,7 +4,7 @@ import pytest
 
 from previz import vocabulary
 from previz.framing import HEAD_RANGES
-from previz.layout import FIGURE_M, solve
+from previz.layout import solve
 from previz.spec import FigureSpec, FrameSpec
 
 ADA = FigureSpec("Ada", screen_order=0)
@@ -63,7 +63,7 @@ def test_there_is_headroom_but_not_too_much(shot_type):
 def test_a_full_shot_holds_the_whole_figure():
     layout = solved(ADA, shot_type="full")
     foot_y = layout.camera.project([subjects(layout)[0].foot])[0][0][1]
-    crown_y = layout.camera.project([(0.0, FIGURE_M, 0.0)])[0][0][1]
+    crown_y = layout.camera.project([(0.0, ADA.height_m, 0.0)])[0][0][1]
     assert 0.82 <= (foot_y - crown_y) / 576 <= 0.92
     assert foot_y < 576
 
@@ -144,3 +144,24 @@ def test_far_figures_come_first():
 
 def test_a_shot_without_figures_still_has_a_camera():
     assert solved(shot_type="establishing").placements == ()
+
+
+def test_a_single_is_framed_alike_whatever_the_height():
+    short, tall = (subjects(solved(FigureSpec(height_m=h), shot_type="medium"))[0] for h in (1.2, 2.1))
+    assert short.head_px == pytest.approx(tall.head_px, rel=1e-6)
+    assert short.face_box_px == pytest.approx(tall.face_box_px, rel=1e-6)
+
+
+@pytest.mark.parametrize("shot_type", ["two-shot", "full", "wide"])
+def test_side_by_side_a_child_stays_below_an_adult_and_both_in_the_frame(shot_type):
+    adult, child = FigureSpec("Ada", screen_order=0, height_m=1.9), FigureSpec("Kit", screen_order=1, height_m=1.3)
+    faces = {p.figure.name: p.face_box_px for p in subjects(solved(child, adult, shot_type=shot_type))}
+    assert faces["Kit"][3] == pytest.approx(faces["Ada"][3] * 1.3 / 1.9, rel=0.03)
+    assert 0 <= faces["Ada"][1] < faces["Kit"][1]
+    assert faces["Kit"][1] + faces["Kit"][3] < 576
+
+
+def test_over_the_shoulder_both_eye_lines_are_on_one_level():
+    layout = solved(FigureSpec("Kit", height_m=1.2), FigureSpec("Ada", height_m=1.9), shot_type="over-the-shoulder")
+    eyes = [quad[0][1] + 1.25 / 8.5 * (quad[3][1] - quad[0][1]) for quad in (p.quad_px for p in layout.placements)]
+    assert eyes[0] == pytest.approx(eyes[1], abs=0.02 * 576)

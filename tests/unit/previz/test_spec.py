@@ -28,6 +28,7 @@ def test_a_whole_specification_is_read():
                 "palette": ["#102030"],
                 "facing": -0.5,
                 "screen_order": 1,
+                "height_m": 1.52,
             }
         ],
     )
@@ -35,7 +36,7 @@ def test_a_whole_specification_is_read():
     assert (spec.width_px, spec.shot_type, spec.location.type) == (640, "close-up", "exterior")
     assert ada.face_box == FaceBox(0.25, 0.125, 0.5, 0.5)
     assert ada.palette == ((16, 32, 48),)
-    assert (ada.facing, ada.screen_order) == (-0.5, 1)
+    assert (ada.facing, ada.screen_order, ada.height_m) == (-0.5, 1, 1.52)
 
 
 @pytest.mark.parametrize("field", ["shot_type", "camera_angle", "composition", "time_of_day", "weather"])
@@ -68,6 +69,8 @@ def test_unknown_style_words_are_kept(field):
         ({"location": "office"}, "location"),
         ({"location": {"type": "underwater"}}, "location.type"),
         ({"figures": [{"facing": 2}]}, "figures[0].facing"),
+        ({"figures": [{"height_m": 0.4}]}, "figures[0].height_m"),
+        ({"figures": [{"height_m": 3.1}]}, "figures[0].height_m"),
         ({"figures": [{}, {"hair": "brown"}]}, "figures[1].hair"),
         ({"figures": [{"palette": ["#12345"]}]}, "figures[0].palette[0]"),
         ({"figures": [{"face_box": [0.1, 0.2, 0.3]}]}, "figures[0].face_box"),

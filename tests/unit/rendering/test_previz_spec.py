@@ -99,6 +99,13 @@ def test_people_keep_their_side_of_the_screen_whatever_their_order_in_the_shot()
     assert sorted(orders[0].values()) == [0, 1, 2]
 
 
+@pytest.mark.parametrize(("known_m", "drawn_m"), [(1.52, 1.52), (0.0, 1.7), (0.1, 0.5), (4.8, 3.0)])
+def test_people_are_as_tall_as_is_known_within_what_the_model_draws(known_m, drawn_m):
+    ward = character("Ward")
+    ward.height_m = known_m
+    assert read(job_in(RENDERING), [ward]).figures[0].height_m == drawn_m
+
+
 def test_two_people_keep_their_sides_when_a_third_leaves_the_shot():
     people = [character("Ward"), character("Reyes"), character("Adams")]
     three, two = (read(job_in(RENDERING), cast).figures for cast in (people, people[:2]))
