@@ -14,10 +14,11 @@ _UNWRAPPED = 10_000  # columns where nobody looks at a screen: a line stays a li
 
 
 class Output:
-    """Says things to people, or one JSON document to programs."""
+    """Says things to people, or one JSON document to programs; ``command`` is how the user calls this program."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
+        self.command = "continuity"
         self._results = _console(sys.stdout)
         self.notes = _console(sys.stderr)
 

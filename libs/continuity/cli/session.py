@@ -60,7 +60,9 @@ def execute(work: Work, *, as_json: bool) -> None:
 
 
 async def _in_session(work: Work, output: Output) -> ExitCode | None:
-    return await work(Session(Settings(), output))
+    settings = Settings()
+    output.command = settings.command
+    return await work(Session(settings, output))
 
 
 def _message(error: Exception) -> str:

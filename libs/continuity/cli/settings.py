@@ -12,13 +12,15 @@ _DATA_HOME = Path.home() / ".local" / "share"
 
 
 class Settings(BaseSettings):
-    """Read from ``CONTINUITY_ADDRESS``, ``CONTINUITY_PROJECT``, ``CONTINUITY_HOME`` and ``XDG_DATA_HOME``."""
+    """Read from ``CONTINUITY_…`` and ``XDG_DATA_HOME``."""
 
     model_config = SettingsConfigDict(env_prefix="CONTINUITY_", env_ignore_empty=True, frozen=True)
 
     address: str = ""
     """host:port of the services; empty: the embedded runtime is joined or started."""
     project: str = "default"
+    command: str = "continuity"
+    """How the user calls this program; the launcher says so."""
     data_home: Path = Field(default=_DATA_HOME, validation_alias="XDG_DATA_HOME")
     home: Path = Field(default_factory=lambda data: data["data_home"] / "continuity")
     """Where the embedded runtime keeps its state."""

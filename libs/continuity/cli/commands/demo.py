@@ -14,10 +14,10 @@ from continuity.kernel.errors import Absent
 FILM = CHECKOUT / "examples" / "film" / "shotlist.yaml"
 NEXT = """
 next:
-  continuity character list
-  continuity jobs list
-  continuity render {film} --out out/noir --style noir
-  continuity character add NAME PHOTO
+  {command} character list
+  {command} jobs list
+  {command} render {film} --out out/noir --style noir
+  {command} character add NAME PHOTO
 """
 
 
@@ -38,7 +38,7 @@ def demo(
             raise ExampleMissing
         session.output.note(f"rendering the example film, {FILM}")
         code = await render_film(session, Order(FILM, out))
-        session.output.note(NEXT.format(film=FILM).rstrip())
+        session.output.note(NEXT.format(command=session.settings.command, film=FILM).rstrip())
         return code
 
     execute(work, as_json=as_json)

@@ -90,7 +90,7 @@ async def _watch_and_save(
                     saves.append(asyncio.create_task(save(finished, seen)))
             await asyncio.gather(*saves)
     except asyncio.CancelledError:
-        output.note(_how_to_go_on(submitted.submission_id, f"the {len(submitted.jobs)} jobs go on without you"))
+        output.note(_how_to_go_on(output, submitted.submission_id, f"the {len(submitted.jobs)} jobs go on without you"))
         raise
     finally:
         for each in saves:
@@ -125,16 +125,16 @@ def _told(written: dict[str, Any], out: Path) -> list[str]:
 def _leave(submitted: SubmitShotsResponse, order: Order, output: Output) -> ExitCode:
     output.show(
         {"submission_id": submitted.submission_id, "jobs": [document(job) for job in submitted.jobs]},
-        _how_to_go_on(submitted.submission_id, f"{len(submitted.jobs)} jobs are on their way"),
+        _how_to_go_on(output, submitted.submission_id, f"{len(submitted.jobs)} jobs are on their way"),
         f"  fetch:  the same command again without --no-wait writes the files to {order.out}",
     )
     return ExitCode.OK
 
 
-def _how_to_go_on(submission_id: str, what: str) -> str:
+def _how_to_go_on(output: Output, submission_id: str, what: str) -> str:
     commands = {"watch": "watch", "cancel": "cancel"}
     lines = [
-        f"  {name + ':':<7} continuity jobs {command} --submission {submission_id}"
+        f"  {name + ':':<7} {output.command} jobs {command} --submission {submission_id}"
         for name, command in commands.items()
     ]
     return "\n".join([what, *lines])
