@@ -135,7 +135,20 @@ async def test_a_killed_server_is_back_and_leaves_no_shared_memory(
         assert not regions & set(shared_memory(settings))
         assert all(gone(pid) for pid in first if pid)
     assert shared_memory(settings) == []
-    assert "exit code -9" in watched.reports[2].reason
+    assert "exit code 137" in watched.reports[2].reason
+
+
+async def test_a_killed_server_is_back_although_a_model_outlives_it(
+    triton_settings: Make, tmp_path: Path, echo: ModelSpec
+) -> None:
+    async with watched_by(triton_settings(tmp_path)) as watched:
+        (stub,) = watched.server.stubs()
+        os.kill(stub, signal.SIGSTOP)  # it cannot notice anything, and holds the server's output open
+        assert watched.server.pid
+        os.kill(watched.server.pid, signal.SIGKILL)
+        await watched.serving_again()
+        assert await steps(watched.server.address, echo) == [1, 2]
+        await until(lambda: gone(stub))
 
 
 async def test_stopping_ends_the_whole_group_and_removes_its_shared_memory(
@@ -164,7 +177,10 @@ async def test_without_grace_a_server_is_killed_at_once(triton_settings: Make, t
     assert "Signal (15)" not in (tmp_path / "triton.log").read_text()
 
 
-async def test_a_server_and_its_models_die_with_their_parent(triton_settings: Make, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stuck", [False, True], ids=["running models", "a model that hangs"])
+async def test_a_server_and_its_models_die_with_their_parent(
+    triton_settings: Make, tmp_path: Path, stuck: bool
+) -> None:
     settings = triton_settings(tmp_path)
     parent = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", PARENT, str(ROOT), str(settings.model_repository), str(tmp_path)),
@@ -174,6 +190,8 @@ async def test_a_server_and_its_models_die_with_their_parent(triton_settings: Ma
     assert parent.stdout
     pids = [int(pid) for pid in (await parent.stdout.readline()).split()]
     assert len(pids) == 2
+    if stuck:
+        os.kill(pids[1], signal.SIGSTOP)
     parent.kill()
     await parent.wait()
     await until(lambda: all(map(gone, pids)))

@@ -26,6 +26,8 @@ SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 class TritonServer:
     """Starts, watches and stops one server in a process group of its own; it dies with the thread that started it.
 
+    The group's leader is the tether, the server is its child and the models' interpreters are the server's.
+
     The address stays the same from one start to the next: between them the port is held by a bound socket that does not
     listen, so clients are refused and nobody else gets it.
     """
@@ -46,11 +48,11 @@ class TritonServer:
     @property
     def pid(self) -> int | None:
         """Process id of the server while it is started."""
-        return self._process.pid if self._process else None
+        return next(iter(children(self._process.pid)), None) if self._process else None
 
     def stubs(self) -> list[int]:
         """Return the process ids of the models' Python interpreters, dead ones included."""
-        return children(self._process.pid) if self._process else []
+        return children(self.pid) if self.pid else []
 
     async def start(self) -> None:
         """Start and return when every model is ready; raises ``TritonStartFailed`` and leaves nothing running."""
@@ -69,10 +71,12 @@ class TritonServer:
         """Return, once the server or any model's interpreter is dead, which; Triton itself never replaces one."""
         if self._process is None:
             return "the server is not started"
-        dead = await first_death((self._process.pid, *self.stubs()))
-        if dead != self._process.pid:
+        stubs = self.stubs()
+        dead = await first_death((*filter(None, (self.pid, self._process.pid)), *stubs))
+        if dead in stubs:
             return f"the interpreter of a model (process {dead}) died"
-        return f"the server died with exit code {await self._process.wait()}"
+        await self._ended(self._process)
+        return f"the server died with exit code {self._process.returncode}"
 
     async def stop(self) -> None:
         """Let requests finish within the grace, then kill; gives the port back, so this server does not start again."""
@@ -87,11 +91,16 @@ class TritonServer:
         """Kill the whole group at once and remove its shared memory; the port stays reserved."""
         if self._process and self._draining:
             kill_group(self._process.pid)
-            await self._process.wait()
+            await self._ended(self._process)
             await asyncio.wait([self._draining], timeout=DRAIN_S)
             self._draining.cancel()
         self._process = self._draining = None
         self._sweep()
+
+    async def _ended(self, process: Process) -> None:
+        """Wait for the exit code; whoever else holds the output open keeps ``wait`` from returning."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), DRAIN_S)
 
     async def _launch(self) -> Process:
         self._process = await asyncio.create_subprocess_exec(

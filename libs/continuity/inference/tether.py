@@ -1,5 +1,8 @@
-"""Replaces itself by a command that dies with its parent: ``python tether.py PARENT_PID COMMAND [ARGUMENT ...]``.
+"""Runs a command that never outlives this program: ``python tether.py PARENT_PID COMMAND [ARGUMENT ...]``.
 
+It stands between the runtime and the server as the leader of their process group. When the parent dies, whatever is in
+the group is killed; when the server ends, so is everything that it started, because a model's interpreter that hangs
+does not notice. SIGTERM is passed on. It ends with the server's exit code, or 128 and the number of the signal.
 A process of its own instead of ``preexec_fn``, because code between fork and exec may deadlock beside gRPC's threads.
 """
 
@@ -9,17 +12,51 @@ import ctypes
 import os
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> None:
-    """Ask the kernel for SIGKILL at the parent's death and become the command."""
+    """Start the command, wait for its end, leave nothing behind."""
     parent, *command = sys.argv[1:]
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc = ctypes.CDLL(None)
+    signal.signal(signal.SIGHUP, _end_group)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGHUP)
+    # What the server started becomes ours when the server ends.
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
     if os.getppid() != int(parent):  # it died before the kernel was asked
         sys.exit(1)
-    os.execv(command[0], command)  # noqa: S606
+    server = os.fork()
+    if server == 0:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.execv(command[0], command)  # noqa: S606
+    signal.signal(signal.SIGTERM, lambda number, _frame: os.kill(server, number))
+    code = _exit_code(server)
+    _end_children()
+    sys.exit(code)
+
+
+def _end_group(_number: int, _frame: FrameType | None) -> None:
+    os.killpg(0, signal.SIGKILL)
+
+
+def _exit_code(server: int) -> int:
+    while True:
+        pid, status = os.wait()
+        if pid == server:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+
+
+def _end_children() -> None:
+    for child in Path("/proc/self/task").glob("*/children"):
+        for pid in child.read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 if __name__ == "__main__":
