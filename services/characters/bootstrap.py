@@ -37,7 +37,8 @@ async def bootstrap(settings: Settings, platform: Platform) -> Hosted:
     characters = StoredCharacters(Aggregates(Character, CHARACTERS, platform.documents, CODEC, relay))
     locations = StoredLocations(Aggregates(Location, LOCATIONS, platform.documents, CODEC, relay))
     intake = PooledPhotoIntake(platform.cpu)
-    pictures = StoredPictures(platform.objects)
+    pictures = StoredPictures(platform.objects, "characters")
+    places = StoredPictures(platform.objects, "locations")
     for subscription in subscriptions(TakeAnswers(characters, clock), platform.topics):
         Consumer(bus, subscription, platform.checkpoints)
     find = FindCharacter(characters)
@@ -50,7 +51,7 @@ async def bootstrap(settings: Settings, platform: Platform) -> Hosted:
     )
     location_servicer = LocationServicer(
         locations=locations,
-        save=SaveLocation(locations, intake, pictures, clock),
+        save=SaveLocation(locations, intake, places, clock),
         find=find_location,
         delete=DeleteLocation(locations, find_location, clock),
     )

@@ -18,7 +18,7 @@ import protovalidate
 
 from continuity.kernel.errors import ContinuityError, InvalidValue, Late
 from continuity.kernel.ids import new_id
-from continuity.rpc.errors import Context, abort, invalid_request, opaque_status, rich_status, status_code
+from continuity.rpc.errors import MAX_TEXT, Context, abort, invalid_request, opaque_status, rich_status, status_code
 
 _log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ async def _admit(request: Any, context: Context) -> None:
         protovalidate.validate(request)
     except protovalidate.ValidationError as error:
         violations = [(_path(each.proto.field), each.proto.message) for each in error.violations]
-        await abort(context, invalid_request(violations))
+        await abort(context, invalid_request(violations, _told(error.violations[0].field_value)))
 
 
 def _project(context: Context) -> str:
@@ -148,6 +148,13 @@ class CallTooLong(Late):
 
     template = "the call took longer than {limit_s} s"
     limit_s: float
+
+
+def _told(value: object) -> str:
+    """Return a field's value for an error: the size of what is long or no text."""
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    return f"{len(value)} characters" if isinstance(value, str) and len(value) > MAX_TEXT else str(value)
 
 
 def _path(field: Any) -> str:

@@ -74,9 +74,11 @@ def bad_request(violations: list[tuple[str, str]]) -> error_details_pb2.BadReque
     )
 
 
-def invalid_request(violations: list[tuple[str, str]]) -> status_pb2.Status:
-    """Return INVALID_ARGUMENT for a request that breaks the rules of its proto."""
-    info = error_details_pb2.ErrorInfo(reason="INVALID_VALUE", domain=DOMAIN, metadata={"field": violations[0][0]})
+def invalid_request(violations: list[tuple[str, str]], value: str) -> status_pb2.Status:
+    """Return INVALID_ARGUMENT for a request that breaks the rules of its proto; ``value`` is the first field's."""
+    field, limit = violations[0]
+    metadata = {"field": field, "value": value[:MAX_TEXT], "limit": limit[:MAX_TEXT]}
+    info = error_details_pb2.ErrorInfo(reason="INVALID_VALUE", domain=DOMAIN, metadata=metadata)
     text = "; ".join(f"{field}: {problem}" for field, problem in violations[:MAX_VIOLATIONS])
     more = f" (and {len(violations) - MAX_VIOLATIONS} more)" if len(violations) > MAX_VIOLATIONS else ""
     return status_pb2.Status(

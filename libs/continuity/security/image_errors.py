@@ -35,6 +35,12 @@ class PhotoTooManyPixels(InvalidPhoto):
     template = "{field} has {value} pixels; at most {limit} are allowed"
 
 
+class InvisiblePhoto(InvalidPhoto):
+    """So transparent that nothing is to be seen."""
+
+    template = "{field} shows only {value} % of its area, the rest is transparent; at least {limit} % are needed"
+
+
 class PhotoTooSmall(InvalidPhoto):
     """A side is too short to show anything, at full size or once the long side is scaled down."""
 

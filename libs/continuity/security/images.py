@@ -24,6 +24,7 @@ from continuity.security.image_errors import (
     DamagedPhoto,
     EmptyPhoto,
     InvalidPhoto,
+    InvisiblePhoto,
     PhotoTooHeavy,
     PhotoTooManyPixels,
     PhotoTooSmall,
@@ -45,6 +46,9 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_FAINT = 25
+"""Alpha up to which nobody would see anything."""
+_LEAST_SHOWN = 0.01
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,7 @@ def _finished(image: ImageFile.ImageFile, name: str, stripped: Stripped, limits:
     if small.size != original:
         notes.append(f"scaled down from {original[0]}×{original[1]}")
     width, height = original if turn < 5 else original[::-1]
-    return Photo(_pixels(upright), name, width, height, tuple(notes))
+    return Photo(_visible(_pixels(upright)), name, width, height, tuple(notes))
 
 
 def _scaled(size: tuple[int, int], max_side_px: int) -> tuple[int, int]:
@@ -194,6 +198,14 @@ def _pixels(image: Image.Image) -> Pixels:
     pixels: Pixels = np.array(image)
     opaque = pixels.shape[2] == 4 and pixels[..., 3].min() == 255
     return np.ascontiguousarray(pixels[..., :3]) if opaque else pixels
+
+
+def _visible(pixels: Pixels) -> Pixels:
+    if pixels.shape[2] == 4:
+        shown = float((pixels[..., 3] > _FAINT).mean())
+        if shown < _LEAST_SHOWN:
+            raise InvisiblePhoto(value=f"{shown:.2%}".rstrip("%"), limit=f"{_LEAST_SHOWN:.0%}".rstrip("%"))
+    return pixels
 
 
 def _told_apart(error: Exception) -> InvalidPhoto:

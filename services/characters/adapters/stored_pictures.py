@@ -5,15 +5,14 @@ from __future__ import annotations
 from continuity.kernel.values import ObjectRef
 from continuity.objects.port import ObjectStore, put_content
 
-FOLDER = "characters"
-
 
 class StoredPictures:
-    """The ``Pictures`` port."""
+    """The ``Pictures`` port; each kind of picture has a folder."""
 
-    def __init__(self, objects: ObjectStore) -> None:
+    def __init__(self, objects: ObjectStore, folder: str) -> None:
         self._objects = objects
+        self._folder = folder
 
     async def store(self, project: str, data: bytes, content_type: str) -> ObjectRef:
         """Store bytes under their hash; the same bytes again are the same object."""
-        return await put_content(self._objects, project, FOLDER, data, content_type=content_type)
+        return await put_content(self._objects, project, self._folder, data, content_type=content_type)

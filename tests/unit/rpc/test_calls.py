@@ -122,7 +122,7 @@ async def test_a_stream_that_waits_is_not_counted_once_its_caller_is_gone(served
             ended.set()
 
     served.servicer.streaming = wait
-    call = served.stub.WatchJobs(pb.WatchJobsRequest())
+    call = served.stub.WatchJobs(pb.WatchJobsRequest(job_ids=["j"]))
     await call.read()
     await served.in_flight(1)
     call.cancel()
@@ -141,7 +141,7 @@ async def test_a_stream_that_sends_is_not_counted_once_its_caller_is_gone(served
             ended.set()
 
     served.servicer.streaming = pour
-    call = served.stub.WatchJobs(pb.WatchJobsRequest())
+    call = served.stub.WatchJobs(pb.WatchJobsRequest(job_ids=["j"]))
     await call.read()
     await served.in_flight(1)
     call.cancel()

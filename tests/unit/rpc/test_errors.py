@@ -156,3 +156,15 @@ async def test_a_stream_that_breaks_unforeseen_is_opaque(served, refused):
 async def test_a_stream_is_validated_before_it_begins(served, refused):
     refusal = await refused(served.stub.WatchJobs(pb.WatchJobsRequest(job_ids=["a", ""])).read())
     assert [field for field, _ in refusal.fields] == ["job_ids[1]"]
+
+
+async def test_a_watch_of_nothing_is_refused(served, refused):
+    refusal = await refused(served.stub.WatchJobs(pb.WatchJobsRequest()).read())
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "job_ids" in refusal.text
+
+
+async def test_a_broken_rule_names_field_value_and_limit(served, refused):
+    refusal = await refused(served.stub.SubmitShots(pb.SubmitShotsRequest(width_px=13, shots=[{}])))
+    assert refusal.info.metadata["field"]
+    assert {"field", "value", "limit"} <= set(refusal.info.metadata)

@@ -14,6 +14,7 @@ from continuity.security.image_errors import (
     DamagedPhoto,
     EmptyPhoto,
     InvalidPhoto,
+    InvisiblePhoto,
     PhotoTooHeavy,
     PhotoTooManyPixels,
     PhotoTooSmall,
@@ -51,6 +52,14 @@ def test_an_empty_file_is_refused() -> None:
 
 def test_text_is_refused_as_an_unknown_format() -> None:
     refused(b"dear casting agency, " * 50, UnknownPhotoFormat)
+
+
+def test_a_picture_so_transparent_that_nothing_shows_is_refused() -> None:
+    rgba = np.array(picture(mode="RGBA"))
+    rgba[..., 3] = 0
+    refused(encode_png(rgba), InvisiblePhoto)
+    rgba[: rgba.shape[0] // 4, :, 3] = 255
+    assert read_photo(encode_png(rgba), LIMITS).pixels.shape[2] == 4
 
 
 def test_a_gif_is_refused_and_named() -> None:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from continuity.documents.port import Collection, Condition
-from continuity.kernel.errors import InvalidValue
-
-MAX_OFFSET = 2**62
-"""Offset and page together must fit the store's integers."""
 
 
 def table(collection: Collection) -> str:
@@ -66,22 +60,27 @@ def order_clause(order: Sequence[str]) -> str:
     return " ORDER BY " + ", ".join([*(_ordered(field) for field in order), "project", "id"])
 
 
-def page_token(offset: int) -> str:
-    """Return an opaque token for a place in a listing."""
-    return base64.urlsafe_b64encode(json.dumps({"offset": offset}).encode()).decode()
+def behind_clause(order: Sequence[str], place: Sequence[Any]) -> tuple[str, list[Any]]:
+    """Return the condition that a document stands behind a place in the order, and its parameters.
+
+    SQLite has no comparison of rows with mixed directions, so it is spelt out: equal up to a column, behind in it.
+    """
+    columns = [(column(field.lstrip("-")), field.startswith("-")) for field in order]
+    columns += [("project", False), ("id", False)]
+    terms: list[str] = []
+    parameters: list[Any] = []
+    for index, (expression, descending) in enumerate(columns):
+        equal = [f"{earlier} IS ?" for earlier, _ in columns[:index]]
+        terms.append("(" + " AND ".join([*equal, _behind(expression, descending, place[index] is None)]) + ")")
+        parameters += [*place[:index], *([] if place[index] is None else [place[index]])]
+    return "(" + " OR ".join(terms) + ")", parameters
 
 
-def page_offset(token: str) -> int:
-    """Return the place that a token stands for. Raises ``InvalidValue`` for what is no token of ours."""
-    if not token:
-        return 0
-    try:
-        offset = json.loads(base64.urlsafe_b64decode(token.encode()))["offset"]
-    except (ValueError, KeyError, TypeError):
-        offset = None
-    if type(offset) is not int or not 0 <= offset <= MAX_OFFSET:
-        raise InvalidValue(field="page_token", value=token, limit="a next_page_token of an earlier answer")
-    return offset
+def _behind(expression: str, descending: bool, absent: bool) -> str:
+    """Missing values come first in ascending order and last in descending order."""
+    if absent:
+        return "0" if descending else f"{expression} IS NOT NULL"
+    return f"({expression} < ? OR {expression} IS NULL)" if descending else f"{expression} > ?"
 
 
 def _ordered(field: str) -> str:

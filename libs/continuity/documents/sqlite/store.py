@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from continuity.documents.paging import page_place, page_token
 from continuity.documents.port import (
     INBOX_LIMIT,
     Body,
@@ -25,9 +26,8 @@ from continuity.documents.sqlite import events as event_log
 from continuity.documents.sqlite.database import Database
 from continuity.documents.sqlite.events import EventLog
 from continuity.documents.sqlite.query import (
+    behind_clause,
     order_clause,
-    page_offset,
-    page_token,
     schema,
     table,
     where_clause,
@@ -143,12 +143,16 @@ class SqliteDocuments:
     ) -> Page:
         """Return documents in ``order`` (then by id); ``project`` None means those of every project."""
         clause, parameters = where_clause(where, project)
-        offset = page_offset(token)
-        sql = f"SELECT {_FIELDS} FROM {table(collection)}{clause}{order_clause(order)} LIMIT ? OFFSET ?"
-        parameters += [limit + 1, offset]
+        place = page_place(collection, order, token)
+        if place is not None:
+            behind, values = behind_clause(order, place)
+            clause = f"{clause} AND {behind}" if clause else f" WHERE {behind}"
+            parameters += values
+        sql = f"SELECT {_FIELDS} FROM {table(collection)}{clause}{order_clause(order)} LIMIT ?"
+        parameters.append(limit + 1)
         rows = await self._database.read(lambda connection: connection.execute(sql, parameters).fetchall())
-        more = page_token(offset + limit) if len(rows) > limit else ""
-        return Page(tuple(_document(row) for row in rows[:limit]), more)
+        found = tuple(_document(row) for row in rows[:limit])
+        return Page(found, page_token(collection, order, found[-1]) if len(rows) > limit else "")
 
     async def count(self, collection: Collection, where: Sequence[Condition], *, project: str | None) -> int:
         """Return how many documents meet the conditions."""
