@@ -158,7 +158,9 @@ def _told(value: object) -> str:
 
 
 def _path(field: Any) -> str:
-    """Write a field path as ``shots[3].scene_id``."""
+    """Write a field path as ``shots[3].scene_id``; a rule about the whole message has none."""
+    if field is None:
+        return "request"
     parts: list[str] = []
     for element in field.elements:
         subscript = element.subscript
