@@ -14,6 +14,7 @@ from typing import Any
 
 from continuity import __version__
 from continuity.cli.files import CHECKOUT
+from continuity.cli.home import HomeUnusable, require_home
 from continuity.cli.runtime import join
 from continuity.cli.settings import Settings
 
@@ -55,7 +56,7 @@ async def checks(settings: Settings) -> list[Check]:
         _python(),
         *_libraries(needed=here),
         *_triton(needed=here),
-        _home(settings.home, needed=here),
+        _home(settings, needed=here),
         _disk(settings.home, needed=here),
         await _runtime(settings),
     ]
@@ -83,10 +84,13 @@ def _triton(*, needed: bool) -> Iterator[Check]:
     yield Check("Triton's Python backend", stub is not None, _shown(stub), "make triton", needed=needed)
 
 
-def _home(home: Path, *, needed: bool) -> Check:
-    existing = _nearest_existing(home)
-    writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
-    return Check("home writable", writable, str(home), "set CONTINUITY_HOME to a folder of yours", needed=needed)
+def _home(settings: Settings, *, needed: bool) -> Check:
+    found, mend = str(settings.home), "set CONTINUITY_HOME to a folder of yours"
+    try:
+        require_home(settings)
+    except HomeUnusable as unusable:
+        return Check("home writable", False, f"{found}: {unusable.cause}", mend, needed=needed)
+    return Check("home writable", True, found, mend, needed=needed)
 
 
 def _disk(home: Path, *, needed: bool) -> Check:
@@ -113,4 +117,4 @@ def _shown(path: Path | None) -> str:
 
 
 def _nearest_existing(path: Path) -> Path:
-    return next(each for each in (path, *path.parents) if each.exists())
+    return next(each for each in (path, *path.parents) if os.path.exists(each))  # noqa: PTH110  # Path.exists raises where a folder is closed

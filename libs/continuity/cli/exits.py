@@ -49,5 +49,7 @@ def exit_code(error: Exception) -> ExitCode:
     if isinstance(error, CallFailed):
         return _BY_STATUS.get(error.status, ExitCode.UNAVAILABLE)
     if isinstance(error, ContinuityError):
-        return _BY_STATUS.get(status_code(error), ExitCode.UNAVAILABLE)
+        status = status_code(error)
+        fallback = ExitCode.FAILED if status is grpc.StatusCode.INTERNAL else ExitCode.UNAVAILABLE
+        return _BY_STATUS.get(status, fallback)
     return ExitCode.INVALID  # a file or a setting of the user's

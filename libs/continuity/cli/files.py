@@ -19,7 +19,10 @@ def read_photo(path: Path) -> bytes:
     """Return the file's bytes. Raises ``InvalidValue`` for one that no service would take."""
     size = path.stat().st_size
     if size > MAX_PHOTO_BYTES:
-        raise InvalidValue(field=str(path), value=f"{size} bytes", limit=f"a photograph has at most {MAX_PHOTO_BYTES}")
+        limit = (
+            f"a photograph has at most {MAX_PHOTO_BYTES} bytes ({MAX_PHOTO_BYTES // 2**20} MiB), and {path} has more"
+        )
+        raise InvalidValue(field="photo", value=f"{size} bytes", limit=limit)
     return path.read_bytes()
 
 

@@ -1,12 +1,16 @@
 """The command line's entry."""
 
+import sys
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from continuity import __version__
 from continuity.cli.commands import characters, demo, doctor, jobs, locations, render, up
 from continuity.cli.exits import HELP
+from continuity.cli.failures import wrong_usage
+from continuity.cli.output import Output
 
 app = typer.Typer(
     name="continuity",
@@ -40,7 +44,14 @@ def _options(
 
 def main() -> None:
     """Run the command that the arguments name; ends the process with an exit code of ``ExitCode``."""
-    app(prog_name="continuity")
+    try:
+        code = app(prog_name="continuity", standalone_mode=False)
+    except TyperException as error:
+        error.show()  # type: ignore[attr-defined]  # all that the parser raises has it
+        if "--json" in sys.argv:
+            Output(as_json=True).show({"error": wrong_usage(error.format_message())})
+        code = error.exit_code
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -35,12 +35,13 @@ class Output:
         for each in seen:
             self._results.print(each, soft_wrap=isinstance(each, str))
 
-    def fail(self, error: Exception, message: str) -> None:
+    def fail(self, failure: Mapping[str, Any]) -> None:
         """Say what went wrong; programs get it as the document, too."""
+        message: str = failure["message"]
         for line in message.splitlines():
             self.note(f"continuity: {line}" if line == message else line)
         if self.as_json:
-            self.show({"error": {"reason": getattr(error, "reason", type(error).__name__), "message": message}})
+            self.show({"error": failure})
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:

@@ -18,6 +18,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from pydantic import BaseModel, ValidationError
 
 from continuity import __version__
+from continuity.cli.home import require_home
 from continuity.cli.settings import Settings
 from continuity.kernel.errors import Unavailable
 from continuity.rpc.channel import open_channel
@@ -127,6 +128,7 @@ async def join_or_start(settings: Settings, note: Callable[[str], None]) -> Hold
     hold = await join(settings.home)
     if hold is None:
         require_runtime()
+        require_home(settings)
         note(f"no runtime is running, starting one (it ends when idle; log: {settings.log_file})")
         hold = await _start(settings)
     if hold.record.version != __version__:

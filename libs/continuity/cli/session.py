@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, TypeAlias
 
-import grpc
 import typer
 from pydantic import ValidationError
 
 from continuity.cli.exits import ExitCode, exit_code
+from continuity.cli.failures import failure
 from continuity.cli.output import Output
 from continuity.cli.runtime import join_or_start
 from continuity.cli.settings import Settings
@@ -54,7 +54,7 @@ def execute(work: Work, *, as_json: bool) -> None:
     except BrokenPipeError:
         raise
     except (CallFailed, ContinuityError, OSError, ValidationError) as error:
-        output.fail(error, _message(error))
+        output.fail(failure(error))
         code = exit_code(error)
     raise typer.Exit(code)
 
@@ -63,14 +63,3 @@ async def _in_session(work: Work, output: Output) -> ExitCode | None:
     settings = Settings()
     output.command = settings.command
     return await work(Session(settings, output))
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, CallFailed) and error.reason == error.status.name:
-        if error.status is grpc.StatusCode.UNAVAILABLE:
-            return f"no service answers ({error.message})"
-        if error.status is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return "the service did not answer in time"
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error) or type(error).__name__

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import grpc
+import pytest
 
 from tests.unit.cli.conftest import Run
 from tests.unit.client.studio import Studio
@@ -55,7 +56,32 @@ def test_a_character_that_is_not_there_ends_with_3(run: Run) -> None:
 def test_programs_get_the_error_as_the_document(run: Run) -> None:
     ended = run("character", "delete", "Nobody", "--json")
     assert ended.code == 3
-    assert ended.json == {"error": {"reason": "NOT_THERE", "message": "there is no such thing"}}
+    assert ended.json == {"error": {"reason": "NOT_THERE", "message": "there is no such thing", "metadata": {}}}
+
+
+def test_programs_get_field_value_and_limit_of_a_refusal_by_a_service(run: Run, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    error = run("character", "add", "Ward", empty, "--json").json["error"]
+    assert error["reason"] == "INVALID_VALUE"
+    assert error["metadata"] == {"field": "photo", "value": "0 bytes", "limit": "a picture is wanted"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("character", "add", "Ward", "none.png"),
+        ("character", "list", "--colour"),
+        ("location", "add", "Pad", "--type", "outside", "--description", "d"),
+        ("jobs", "watch"),
+        ("charakter",),
+    ],
+)
+def test_programs_get_wrong_usage_as_the_document(run: Run, arguments: tuple[str, ...]) -> None:
+    ended = run(*arguments, "--json")
+    error = ended.json["error"]
+    assert (ended.code, error["reason"]) == (2, "WRONG_USAGE")
+    assert error["message"] in ended.err
 
 
 def test_a_name_that_is_taken_ends_with_5(run: Run, photo: Path) -> None:
@@ -77,7 +103,10 @@ def test_a_photograph_that_no_service_would_take_is_not_sent(run: Run, tmp_path:
         file.truncate(26_214_401)
     ended = run("character", "add", "Ward", huge)
     assert ended.code == 2
-    assert "at most 26214400" in ended.err
+    assert ended.err.splitlines()[-1] == (
+        "continuity: photo: '26214401 bytes' is not acceptable; "
+        f"a photograph has at most 26214400 bytes (25 MiB), and {huge} has more"
+    )
     assert studio.calls["CreateCharacter"] == 0
 
 

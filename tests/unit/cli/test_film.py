@@ -23,12 +23,6 @@ def step(id: str, step: int) -> WatchJobsResponse:
     return WatchJobsResponse(progress=JobProgress(job_id=id, state=job_pb2.JOB_STATE_RENDERING, step=step, steps=4))
 
 
-def files(*shots: tuple[str, int]) -> list[str]:
-    jobs = [Job(id=f"{scene}/{number}", shot=Shot(scene_id=scene, shot_number=number)) for scene, number in shots]
-    keyframes = Keyframes(Path(), jobs)
-    return [keyframes.file(job).removeprefix("keyframes/").removesuffix(".png") for job in jobs]
-
-
 def test_a_job_finishes_once() -> None:
     board = Board(1)
     assert board.apply(update("a", job_pb2.JOB_STATE_REQUESTED)) is None
@@ -81,16 +75,11 @@ def test_json_has_lines_for_progress_even_at_a_terminal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shots", "names"),
-    [
-        ([("1", 1), ("2", 12)], ["01-01", "02-12"]),
-        ([("1", 1), ("100", 1000)], ["001-0001", "100-1000"]),
-        ([("hangar", 3), ("7", 4)], ["hangar-03", "07-04"]),
-        ([("1", 1), ("01", 1)], ["1-01", "01-01"]),
-    ],
+    ("scene", "number", "name"), [("1", 1, "1-01"), ("01", 1, "01-01"), ("1", 100, "1-100"), ("hangar", 3, "hangar-03")]
 )
-def test_files_are_named_so_that_they_sort_and_never_meet(shots: list[tuple[str, int]], names: list[str]) -> None:
-    assert files(*shots) == names
+def test_a_file_is_named_after_its_scene_and_shot_alone(scene: str, number: int, name: str) -> None:
+    job = Job(shot=Shot(scene_id=scene, shot_number=number))
+    assert Keyframes(Path()).file(job) == f"keyframes/{name}.png"
 
 
 @pytest.mark.parametrize(

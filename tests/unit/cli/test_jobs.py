@@ -69,6 +69,18 @@ def test_a_job_that_is_not_there_ends_with_3(run: Run) -> None:
     assert run("jobs", "show", "none").code == 3
 
 
+@pytest.mark.parametrize("command", ["list", "cancel"])
+def test_a_submission_that_is_not_there_ends_with_3(run: Run, command: str) -> None:
+    ended = run("jobs", command, "--submission", "nope", "--json")
+    assert (ended.code, ended.json["error"]["reason"]) == (3, "SUBMISSION_MISSING")
+    assert ended.json["error"]["metadata"] == {"submission_id": "nope"}
+
+
+def test_a_submission_without_jobs_in_the_state_is_no_error(run: Run, submission: str) -> None:
+    ended = run("jobs", "list", "--submission", submission, "--state", "failed")
+    assert (ended.code, ended.out) == (0, "no jobs\n")
+
+
 @pytest.mark.parametrize("arguments", [(), ("job", "--submission", "submission")])
 @pytest.mark.parametrize("command", ["watch", "cancel"])
 def test_jobs_or_a_submission_must_be_given(run: Run, command: str, arguments: tuple[str, ...]) -> None:

@@ -166,6 +166,50 @@ def test_ctrl_c_leaves_the_jobs_running_and_says_how_to_go_on(
     assert studio.calls["CancelJob"] == 0
 
 
+def test_ctrl_c_before_there_are_jobs_says_what_stays(
+    environment: dict[str, str], shot_list: Path, tmp_path: Path
+) -> None:
+    install_runtime(tmp_path, FAKE_RUNTIME.replace("Studio()", 'Studio(hanging={"CreateCharacter"})'))
+    render = command(environment, "render", shot_list, "--out", tmp_path / "out")
+    assert render.stderr is not None
+    assert any("adding the character" in line for line in iter(render.stderr.readline, ""))
+    render.send_signal(signal.SIGINT)
+    code, out, err = finished(render)
+    assert (code, out) == (130, "")
+    assert err.splitlines() == [
+        "interrupted; what was added stays, and the same command goes on from there",
+        "the runtime ends by itself when it is idle",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [("jobs", "list"), ("up",)])
+def test_a_home_that_cannot_be_used_is_named_with_the_cause_and_the_check(
+    environment: dict[str, str], tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "file").touch()
+    home = tmp_path / "file" / "home"
+    code, out, err = finished(command(environment | {"CONTINUITY_HOME": str(home)}, *arguments, "--json"))
+    assert (code, json.loads(out)["error"]["reason"]) == (1, "HOME_UNUSABLE")
+    assert f"CONTINUITY_HOME: {home} cannot be used (not a directory)" in err
+    assert "continuity doctor" in err
+
+
+def test_doctor_tries_the_home_and_leaves_nothing_in_it(environment: dict[str, str], tmp_path: Path) -> None:
+    home = tmp_path / "new" / "home"
+    checks = json.loads(finished(command(environment | {"CONTINUITY_HOME": str(home)}, "doctor", "--json"))[1])
+    assert next(check["ok"] for check in checks["checks"] if check["name"] == "home writable")
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder that nobody can write, root included, is wanted")
+def test_doctor_refuses_a_home_that_cannot_be_made(environment: dict[str, str]) -> None:
+    code, out, _ = finished(command(environment | {"CONTINUITY_HOME": "/proc/nope"}, "doctor", "--json"))
+    checks = {check["name"]: check for check in json.loads(out)["checks"]}
+    assert code == 1
+    assert not checks["home writable"]["ok"]
+    assert checks["home writable"]["found"].startswith("/proc/nope: ")
+
+
 def test_doctor_says_what_is_there_and_what_is_not(environment: dict[str, str], home: Path) -> None:
     code, out, _ = finished(command(environment, "doctor", "--json"))
     checks = {check["name"]: check for check in json.loads(out)["checks"]}

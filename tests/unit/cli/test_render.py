@@ -23,7 +23,7 @@ def submitted(studio: Studio) -> list[SubmitShotsRequest]:
 def test_a_shot_list_becomes_keyframes_sheet_and_manifest(run: Run, shot_list: Path, out: Path) -> None:
     ended = run("render", shot_list, "--out", out)
     assert ended.code == 0
-    assert sorted(path.name for path in (out / "keyframes").iterdir()) == ["01-01.png", "01-02.png", "02-01.png"]
+    assert sorted(path.name for path in (out / "keyframes").iterdir()) == ["1-01.png", "1-02.png", "2-01.png"]
     assert Image.open(out / "contact-sheet.png").width > 1000
     assert ended.out.splitlines()[0] == f"3 of 3 keyframes are in {out / 'keyframes'}"
 
@@ -67,10 +67,16 @@ def test_style_and_seed_of_the_command_line_win(run: Run, shot_list: Path, out: 
 def test_an_unknown_style_is_refused_before_anything_is_made(
     run: Run, shot_list: Path, out: Path, studio: Studio
 ) -> None:
-    ended = run("render", shot_list, "--out", out, "--style", "nuar")
+    ended = run("render", shot_list, "--out", out, "--style", "cinematik")
     assert ended.code == 2
-    assert "noir" in ended.err
+    assert "did you mean 'cinematic'? the styles are cinematic, noir, " in ended.err
+    assert ended.err.count("oil") == 1
     assert not studio.characters
+
+
+def test_a_style_is_understood_however_it_is_spelled(run: Run, shot_list: Path, out: Path, studio: Studio) -> None:
+    run("render", shot_list, "--out", out, "--style", "Oil Painting")
+    assert {shot.style for shot in submitted(studio)[0].shots} == {"oil_painting"}
 
 
 def test_the_same_list_again_is_the_same_submission(run: Run, shot_list: Path, out: Path, studio: Studio) -> None:
@@ -132,12 +138,75 @@ def test_a_failed_job_is_listed_with_its_reason_and_ends_with_1(
     assert (out / "contact-sheet.png").is_file()
 
 
-def test_a_list_that_failed_before_says_how_to_render_it_anew(
+def test_only_what_failed_before_is_rendered_anew(run: Run, shot_list: Path, out: Path, studio: Studio) -> None:
+    studio.failing_shots.add(("1", 2))
+    first = run("render", shot_list, "--out", out, "--json").json
+    studio.failing_shots.clear()
+    ended = run("render", shot_list, "--out", out, "--json")
+    assert ended.code == 0
+    assert "only what failed or was cancelled is rendered anew: 1-2" in ended.err
+    kept, renewed, last = ended.json["shots"]
+    assert [kept["job_id"], last["job_id"]] == [first["shots"][0]["job_id"], first["shots"][2]["job_id"]]
+    assert (renewed["file"], renewed["submission_id"]) == ("keyframes/1-02.png", "submission-1")
+    assert [shot.description for shot in submitted(studio)[-1].shots] == ["Ward waits."]
+
+
+def test_what_was_rendered_anew_is_found_again(run: Run, shot_list: Path, out: Path, studio: Studio) -> None:
+    studio.failing_shots |= {("1", 2), ("2", 1)}
+    run("render", shot_list, "--out", out)
+    studio.failing_shots.remove(("1", 2))
+    assert run("render", shot_list, "--out", out).code == 1
+    studio.failing_shots.clear()
+    third, fourth = (run("render", shot_list, "--out", out, "--json") for _ in range(2))
+    assert third.json == fourth.json
+    assert third.json["totals"]["succeeded"] == 3
+    assert "rendered anew" not in fourth.err
+    assert [len(each.jobs) for each in studio.submissions.values()] == [3, 2, 1]
+
+
+def test_of_many_shots_that_are_rendered_anew_the_first_are_named(
     run: Run, shot_list: Path, out: Path, studio: Studio
 ) -> None:
-    studio.failing_shots.add(("1", 2))
-    run("render", shot_list, "--out", out)
-    assert "--again renders it anew" in run("render", shot_list, "--out", out).err
+    more = "".join(f"      - {{shot: {number}, shot_type: wide, description: d}}\n" for number in range(2, 13))
+    shot_list.write_text(SHOT_LIST + more)
+    run("render", shot_list, "--out", out, "--no-wait")
+    run("jobs", "cancel", "--submission", "submission-0")
+    said = run("render", shot_list, "--out", out, "--no-wait").err
+    assert said.endswith("rendered anew: 1-1, 1-2, 2-1, 2-2, 2-3, 2-4, 2-5, 2-6, 2-7, 2-8 and 4 more\n")
+
+
+def test_a_cancelled_shot_is_handed_in_anew_and_named_by_its_submission(
+    run: Run, shot_list: Path, out: Path, studio: Studio
+) -> None:
+    run("render", shot_list, "--out", out, "--no-wait")
+    run("jobs", "cancel", "submission-0-job-2")
+    ended = run("render", shot_list, "--out", out, "--no-wait")
+    assert "jobs cancel --submission submission-0" in ended.out
+    assert "jobs cancel --submission submission-1" in ended.out
+
+
+def test_a_character_that_another_command_adds_at_the_same_moment_is_taken(
+    run: Run, shot_list: Path, photo: Path, out: Path, studio: Studio
+) -> None:
+    run("character", "add", "Ward", photo, "--description", "launch director")
+    studio.faults["GetCharacter"] = [grpc.StatusCode.NOT_FOUND]
+    assert run("render", shot_list, "--out", out).code == 0
+    assert list(studio.characters) == ["character-1"]
+
+
+def test_a_character_that_another_command_deletes_at_the_same_moment_is_made_anew(
+    run: Run, shot_list: Path, photo: Path, out: Path, studio: Studio
+) -> None:
+    run("character", "add", "Ward", photo, "--description", "somebody else")
+    studio.faults["DeleteCharacter"] = [grpc.StatusCode.NOT_FOUND]
+    assert run("render", shot_list, "--out", out).code == 0
+    assert [each.description for each in studio.characters.values()] == ["launch director"]
+
+
+def test_a_name_that_stays_taken_ends_with_5(run: Run, shot_list: Path, out: Path, studio: Studio) -> None:
+    studio.faults["CreateCharacter"] = [grpc.StatusCode.ALREADY_EXISTS] * 9
+    assert run("render", shot_list, "--out", out).code == 5
+    assert studio.calls["CreateCharacter"] == 3
 
 
 def test_without_waiting_the_jobs_are_handed_in_and_left(run: Run, shot_list: Path, out: Path, studio: Studio) -> None:
@@ -158,8 +227,27 @@ def test_all_problems_of_a_shot_list_come_with_file_line_and_column(run: Run, sh
 
 
 def test_programs_get_the_problems_of_a_shot_list(run: Run, shot_list: Path, out: Path) -> None:
-    shot_list.write_text(SHOT_LIST.replace("close-up", "close-upp"))
-    assert "close-upp" in run("render", shot_list, "--out", out, "--json").json["error"]["message"]
+    shot_list.write_text(SHOT_LIST.replace("close-up", "close-upp").replace("[Ward]", "[Word]"))
+    error = run("render", shot_list, "--out", out, "--json").json["error"]
+    assert error["reason"] == "SHOT_LIST_INVALID"
+    first, second = error["problems"]
+    assert first == {
+        "file": str(shot_list),
+        "line": 11,
+        "column": first["column"],
+        "path": "scenes[0].shots[1].shot_type",
+        "message": "unknown shot_type 'close-upp'",
+        "suggestion": "close-up",
+    }
+    assert first["column"] == SHOT_LIST.splitlines()[10].index("close-up") + 1
+    assert second["suggestion"] == "Ward"
+
+
+def test_programs_get_the_file_that_cannot_be_written(run: Run, shot_list: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    error = run("render", shot_list, "--out", tmp_path / "file" / "out", "--json").json["error"]
+    assert error["reason"] == "FILE_UNUSABLE"
+    assert error["metadata"]["file"].startswith(str(tmp_path / "file"))
 
 
 def test_a_shot_list_that_is_not_there_is_wrong_usage(run: Run, tmp_path: Path, out: Path) -> None:

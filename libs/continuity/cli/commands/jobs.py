@@ -1,6 +1,7 @@
 """``continuity jobs``."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated
 
 import grpc
@@ -17,6 +18,7 @@ from continuity.cli.output import facts, table
 from continuity.cli.session import AsJson, Session, execute
 from continuity.client import CallFailed, ContinuityClient
 from continuity.client.shots import FINISHED
+from continuity.kernel.errors import Absent
 from continuity.wire.conversion import word
 
 app = typer.Typer(name="jobs", help="Shots on their way to keyframes.", no_args_is_help=True)
@@ -25,6 +27,14 @@ MAX_PAGE_SIZE = 500
 
 JobIds = Annotated[list[str] | None, typer.Argument(metavar="[JOB]…", help="Ids of jobs.", show_default=False)]
 Submission = Annotated[str, typer.Option("--submission", help="All jobs of this submission.", show_default=False)]
+
+
+@dataclass(eq=False)
+class SubmissionMissing(Absent):
+    """No job belongs to the submission."""
+
+    template = "there is no submission {submission_id!r}"
+    submission_id: str
 
 
 @app.command("list")
@@ -42,6 +52,8 @@ def list_jobs(
                 state=value(JobState, state), submission_id=submission, page_size=min(limit, MAX_PAGE_SIZE)
             )
             jobs = await _first(found, limit)
+            if submission and not jobs:
+                await _require_submission(client, submission)
         shown = table(("scene", "shot", "type", "state", "film", "job"), map(_row, jobs)) if jobs else "no jobs"
         session.output.show({"jobs": [document(job) for job in jobs]}, shown)
 
@@ -87,6 +99,7 @@ def cancel(jobs: JobIds = None, submission: Submission = "", as_json: AsJson = F
         async with session.connected() as client:
             cancelled = [await client.shots.cancel(job) for job in jobs or ()]
             if submission:
+                await _require_submission(client, submission)
                 cancelled += await _cancel_submission(client, submission)
         session.output.show({"jobs": [document(job) for job in cancelled]}, f"cancelled {len(cancelled)}")
 
@@ -104,6 +117,11 @@ async def _cancel_submission(client: ContinuityClient, submission: str) -> list[
                 if failed.status is not grpc.StatusCode.FAILED_PRECONDITION:
                     raise
     return cancelled
+
+
+async def _require_submission(client: ContinuityClient, submission: str) -> None:
+    if not await _first(client.shots.list(submission_id=submission, page_size=1), 1):
+        raise SubmissionMissing(submission)
 
 
 def _require_one_of(jobs: list[str] | None, submission: str) -> None:

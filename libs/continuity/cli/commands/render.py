@@ -22,14 +22,18 @@ def render(
     style: Annotated[str | None, typer.Option(help="Style of every shot, whatever the list says.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of the film.")] = None,
     priority: Annotated[int, typer.Option(min=0, max=100, help="Higher goes first.")] = 0,
-    again: Annotated[bool, typer.Option("--again", help="Render anew what was rendered before.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Render every shot anew, also those that succeeded.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Hand the shots in and end.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Render a shot list: one keyframe for each shot, a contact sheet and a manifest.
 
+    The files are OUT/keyframes/SCENE-SHOT.png: the scene's id as the list has it, the shot's number with at least two
+    digits, such as 1-01.png.
+
     Characters and locations of the list are added, or changed to what the list says. The same list again gives the
-    same jobs, and so takes no time. Ctrl-C leaves the jobs running.
+    same jobs, and so takes no time; only shots that failed or were cancelled are rendered anew. Ctrl-C leaves the jobs
+    running.
     """
     overrides = Overrides(style=style, seed=seed, priority=priority, again=again)
     order = Order(shot_list, out, overrides, wait=not no_wait)

@@ -8,6 +8,7 @@ from asyncio.subprocess import Process
 from dataclasses import dataclass
 
 from continuity.cli.exits import ExitCode
+from continuity.cli.home import require_home
 from continuity.cli.runtime import POLL_S, RUNTIME_COMMAND, RuntimeRecord, join, require_runtime
 from continuity.cli.session import AsJson, Session, execute
 from continuity.kernel.errors import WrongState
@@ -29,6 +30,7 @@ def up(as_json: AsJson = False) -> None:
 
     async def work(session: Session) -> ExitCode:
         require_runtime()
+        require_home(session.settings)
         running = await _record(session)
         if running:
             raise RuntimeAlreadyRuns(running.address, running.pid)

@@ -22,6 +22,7 @@ from continuity.client import CallFailed, ContinuityClient, shotlist
 
 DEFAULT_HEIGHT_M = 1.70
 AT_ONCE = 4
+LOOKS_AGAIN = 2
 Note = Callable[[str], None]
 
 
@@ -65,16 +66,28 @@ async def until_ready(client: ContinuityClient, cast: Cast, note: Note) -> None:
             note(f"{character.name}: not analysed ({character.analysis_failure.message})")
 
 
-async def _character(client: ContinuityClient, wanted: shotlist.Character, photo: bytes, note: Note) -> Character:
+async def _character(
+    client: ContinuityClient, wanted: shotlist.Character, photo: bytes, note: Note, looks_again: int = LOOKS_AGAIN
+) -> Character:
+    """Find the character or make it; where another command takes the name in between, look again."""
     existing = await _existing(client, wanted.name)
     if existing and not (changed := _differences(existing, wanted, photo)):
         return existing
     if existing:
         # The list is what the film is to be; jobs that have the old one in their cast keep it.
         note(f"{wanted.name}: {', '.join(changed)} changed, making the character anew")
-        await client.characters.delete(existing.id)
+        await _delete(client, existing.id)
     else:
         note(f"{wanted.name}: adding the character, analysing and cutting out")
+    try:
+        return await _create(client, wanted, photo)
+    except CallFailed as failed:
+        if failed.status is not grpc.StatusCode.ALREADY_EXISTS or not looks_again:
+            raise
+    return await _character(client, wanted, photo, note, looks_again - 1)
+
+
+async def _create(client: ContinuityClient, wanted: shotlist.Character, photo: bytes) -> Character:
     return await client.characters.create(
         wanted.name,
         photo,
@@ -91,6 +104,15 @@ async def _existing(client: ContinuityClient, name: str) -> Character | None:
         if failed.status is grpc.StatusCode.NOT_FOUND:
             return None
         raise
+
+
+async def _delete(client: ContinuityClient, id: str) -> None:
+    """Delete the character, unless another command has."""
+    try:
+        await client.characters.delete(id)
+    except CallFailed as failed:
+        if failed.status is not grpc.StatusCode.NOT_FOUND:
+            raise
 
 
 def _differences(existing: Character, wanted: shotlist.Character, photo: bytes) -> list[str]:

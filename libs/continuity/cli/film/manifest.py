@@ -40,6 +40,7 @@ def _shot(job: Job, keyframes: Keyframes) -> dict[str, Any]:
         "scene": job.shot.scene_id,
         "shot": job.shot.shot_number,
         "job_id": job.id,
+        "submission_id": job.submission_id,
         "state": word(JobState.DESCRIPTOR, job.state),
         "file": keyframes.file(job) if done else None,
         "object_key": job.keyframe.object.key or None,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from continuity.api.rendering.v1.job_pb2 import JOB_STATE_SUCCEEDED, Job
-from continuity.api.rendering.v1.render_service_pb2 import SubmitShotsResponse
 from continuity.cli.documents import document
 from continuity.cli.exits import ExitCode
 from continuity.cli.files import write_atomically
 from continuity.cli.film.board import Board
-from continuity.cli.film.cast import Cast, bring_in, until_ready
+from continuity.cli.film.cast import bring_in, until_ready
+from continuity.cli.film.handing_in import HandedIn, hand_in
 from continuity.cli.film.keyframes import Keyframes
 from continuity.cli.film.manifest import manifest
 from continuity.cli.film.progress import Progress, progress
@@ -24,7 +26,8 @@ from continuity.cli.output import Output
 from continuity.cli.session import Session
 from continuity.client import ContinuityClient
 from continuity.client.shotlist import ShotList, read_shot_list
-from continuity.client.shots import FINISHED
+from continuity.client.shotlist.problems import nearest
+from continuity.client.shotlist.references import Words
 from continuity.kernel.errors import InvalidValue
 
 
@@ -40,40 +43,56 @@ class Order:
 
 async def render_film(session: Session, order: Order) -> ExitCode:
     """Render the shot list and write keyframes, contact sheet and manifest; FAILED where a shot has no keyframe."""
-    async with session.connected() as client:
-        shots = await _read(client, order)
-        cast = await bring_in(client, shots, session.output.note)
-        if order.wait:
-            await until_ready(client, cast, session.output.note)
-        submitted = await _submit(client, shots, cast, order, session.output)
+    async with AsyncExitStack() as stack:
+        with _saying_what_remains(session):
+            client = await stack.enter_async_context(session.connected())
+            shots, handed_in = await _prepare(client, order, session.output)
         if not order.wait:
-            return _leave(submitted, order, session.output)
-        jobs = await _watch_and_save(client, submitted, order.out, session.output)
-    return await _finish(shots, submitted.submission_id, jobs, order.out, session.output)
+            return _leave(handed_in, order, session.output)
+        jobs = await _watch_and_save(client, handed_in, order.out, session.output)
+    return await _finish(shots, handed_in.submission_id, jobs, order.out, session.output)
 
 
-async def _read(client: ContinuityClient, order: Order) -> ShotList:
+@contextmanager
+def _saying_what_remains(session: Session) -> Iterator[None]:
+    """Say, when Ctrl-C comes before there are jobs to speak of, what stays and what becomes of the runtime."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        session.output.note("interrupted; what was added stays, and the same command goes on from there")
+        if not session.settings.address:
+            session.output.note("the runtime ends by itself when it is idle")
+        raise
+
+
+async def _prepare(client: ContinuityClient, order: Order, output: Output) -> tuple[ShotList, HandedIn]:
+    shots, overrides = await _read(client, order)
+    cast = await bring_in(client, shots, output.note)
+    if order.wait:
+        await until_ready(client, cast, output.note)
+    return shots, await hand_in(client, submission(shots, cast, overrides), output.note)
+
+
+async def _read(client: ContinuityClient, order: Order) -> tuple[ShotList, Overrides]:
     spellings = await client.vocabulary.spellings()
-    if order.overrides.style not in {None, *spellings["style"]}:
-        limit = f"the styles are {', '.join(spellings['style'])}"
-        raise InvalidValue(field="--style", value=order.overrides.style, limit=limit)
-    return overridden(read_shot_list(order.shot_list, spellings), order.overrides)
+    overrides = order.overrides
+    if overrides.style is not None:
+        overrides = replace(overrides, style=_style(overrides.style, spellings["style"]))
+    return overridden(read_shot_list(order.shot_list, spellings), overrides), overrides
 
 
-async def _submit(
-    client: ContinuityClient, shots: ShotList, cast: Cast, order: Order, output: Output
-) -> SubmitShotsResponse:
-    submitted = await client.shots.submit(submission(shots, cast, order.overrides))
-    lost = sum(job.state in FINISHED and job.state != JOB_STATE_SUCCEEDED for job in submitted.jobs)
-    if lost:
-        output.note(f"this list was rendered before, and {lost} of its jobs did not succeed; --again renders it anew")
-    return submitted
+def _style(given: str, spellings: Mapping[str, str]) -> str:
+    """Return the word for a style, however it is spelled. Raises ``InvalidValue`` with the nearest and all words."""
+    if word := Words({"style": spellings}).find("style", given):
+        return word
+    near = nearest(given, spellings)
+    hint = f"did you mean {spellings[near]!r}? " if near else ""
+    limit = f"{hint}the styles are {', '.join(dict.fromkeys(spellings.values()))}"
+    raise InvalidValue(field="--style", value=given, limit=limit)
 
 
-async def _watch_and_save(
-    client: ContinuityClient, submitted: SubmitShotsResponse, out: Path, output: Output
-) -> list[Job]:
-    board, keyframes = Board(len(submitted.jobs)), Keyframes(out, submitted.jobs)
+async def _watch_and_save(client: ContinuityClient, handed_in: HandedIn, out: Path, output: Output) -> list[Job]:
+    board, keyframes = Board(len(handed_in.jobs)), Keyframes(out)
     saves: list[asyncio.Task[None]] = []
 
     async def save(job: Job, seen: Progress) -> None:
@@ -83,28 +102,24 @@ async def _watch_and_save(
 
     try:
         with progress(output, board, saving=True) as seen:
-            async for update in client.shots.watch(submission_id=submitted.submission_id):
+            async for update in client.shots.watch(job.id for job in handed_in.jobs):
                 finished = board.apply(update)
                 seen.advance(finished)
                 if finished is not None and finished.state == JOB_STATE_SUCCEEDED:
                     saves.append(asyncio.create_task(save(finished, seen)))
             await asyncio.gather(*saves)
     except asyncio.CancelledError:
-        output.note(_how_to_go_on(output, submitted.submission_id, f"the {len(submitted.jobs)} jobs go on without you"))
+        output.note(_how_to_go_on(output, handed_in, f"the {len(handed_in.jobs)} jobs go on without you"))
         raise
     finally:
         for each in saves:
             each.cancel()
-    return _in_film_order(submitted, board)
-
-
-def _in_film_order(submitted: SubmitShotsResponse, board: Board) -> list[Job]:
     watched = {job.id: job for job in board.jobs()}
-    return [watched.get(job.id, job) for job in submitted.jobs]
+    return [watched.get(job.id, job) for job in handed_in.jobs]
 
 
 async def _finish(shots: ShotList, submission_id: str, jobs: list[Job], out: Path, output: Output) -> ExitCode:
-    keyframes = Keyframes(out, jobs)
+    keyframes = Keyframes(out)
     written = manifest(shots.film, submission_id, jobs, keyframes)
     write_atomically(out / "manifest.json", json.dumps(written, indent=2, ensure_ascii=False).encode() + b"\n")
     sheet = await asyncio.to_thread(sheet_png, shots, jobs, keyframes, out)
@@ -122,19 +137,19 @@ def _told(written: dict[str, Any], out: Path) -> list[str]:
     return [*lines, f"contact sheet: {out / 'contact-sheet.png'}", f"manifest:      {out / 'manifest.json'}"]
 
 
-def _leave(submitted: SubmitShotsResponse, order: Order, output: Output) -> ExitCode:
+def _leave(handed_in: HandedIn, order: Order, output: Output) -> ExitCode:
     output.show(
-        {"submission_id": submitted.submission_id, "jobs": [document(job) for job in submitted.jobs]},
-        _how_to_go_on(output, submitted.submission_id, f"{len(submitted.jobs)} jobs are on their way"),
+        {"submission_id": handed_in.submission_id, "jobs": [document(job) for job in handed_in.jobs]},
+        _how_to_go_on(output, handed_in, f"{len(handed_in.jobs)} jobs are on their way"),
         f"  fetch:  the same command again without --no-wait writes the files to {order.out}",
     )
     return ExitCode.OK
 
 
-def _how_to_go_on(output: Output, submission_id: str, what: str) -> str:
-    commands = {"watch": "watch", "cancel": "cancel"}
+def _how_to_go_on(output: Output, handed_in: HandedIn, what: str) -> str:
     lines = [
-        f"  {name + ':':<7} {output.command} jobs {command} --submission {submission_id}"
-        for name, command in commands.items()
+        f"  {command + ':':<7} {output.command} jobs {command} --submission {id}"
+        for id in handed_in.unfinished_submissions
+        for command in ("watch", "cancel")
     ]
     return "\n".join([what, *lines])

@@ -1,0 +1,64 @@
+"""Shots handed in: of a list that was rendered before, only those that were lost are rendered anew."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from continuity.api.rendering.v1.job_pb2 import JOB_STATE_SUCCEEDED, Job
+from continuity.api.rendering.v1.render_service_pb2 import SubmitShotsRequest
+from continuity.client import ContinuityClient
+from continuity.client.shots import FINISHED
+
+MAX_NAMED = 10
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """One job for each shot, in the order of the film; shots rendered anew are in submissions of their own."""
+
+    submission_id: str
+    jobs: tuple[Job, ...]
+
+    @property
+    def unfinished_submissions(self) -> tuple[str, ...]:
+        """The submissions in which jobs were still to do; the film's where none were."""
+        unfinished = (job.submission_id for job in self.jobs if job.state not in FINISHED)
+        return tuple(dict.fromkeys(unfinished)) or (self.submission_id,)
+
+
+async def hand_in(client: ContinuityClient, request: SubmitShotsRequest, note: Callable[[str], None]) -> HandedIn:
+    """Submit the shots; those whose jobs have failed or were cancelled before, once more."""
+    submitted = await client.shots.submit(request)
+    jobs = list(submitted.jobs)
+    renewed: set[int] = set()
+    while lost := [place for place, job in enumerate(jobs) if _is_lost(job)]:
+        answer = await client.shots.submit(_only(request, jobs, lost))
+        for place, job in zip(lost, answer.jobs, strict=True):
+            jobs[place] = job
+        renewed.update(lost)
+    if anew := [jobs[place] for place in sorted(renewed) if jobs[place].state not in FINISHED]:
+        note(f"this list was rendered before; only what failed or was cancelled is rendered anew: {_named(anew)}")
+    return HandedIn(submitted.submission_id, tuple(jobs))
+
+
+def _is_lost(job: Job) -> bool:
+    return job.state in FINISHED and job.state != JOB_STATE_SUCCEEDED
+
+
+def _only(request: SubmitShotsRequest, jobs: list[Job], lost: list[int]) -> SubmitShotsRequest:
+    """Return the request for the lost shots alone; its id follows from them, so that it can be repeated, too."""
+    only = SubmitShotsRequest()
+    only.CopyFrom(request)
+    del only.shots[:]
+    only.shots.extend(request.shots[place] for place in lost)
+    named = [f"{place} {jobs[place].id}" for place in lost]
+    only.request_id = hashlib.sha256("\0".join([request.request_id, *named]).encode()).hexdigest()
+    return only
+
+
+def _named(jobs: list[Job]) -> str:
+    names = [f"{job.shot.scene_id}-{job.shot.shot_number}" for job in jobs]
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more
