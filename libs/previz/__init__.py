@@ -4,5 +4,5 @@ Layout (numbers) and drawing (pixels) are apart: ``previz.layout`` places a pinh
 plane, ``previz.drawing`` paints what that camera sees. Nothing here knows of services, stores or servers.
 """
 
-VERSION = "previz-1.1.0"
+VERSION = "previz-1.2.0"
 """Changes whenever the bytes of any frame may change; part of what determines a keyframe."""

@@ -13,6 +13,8 @@ HEADS = 7.5
 """A figure's height in its own heads."""
 EYE_HEADS = HEADS - 0.5
 _LOWEST_CAMERA_M = 0.12
+_LEAN_TILTS, _LEANS = (-48.0, -20.0), (0.12, 0.55)
+"""The share of the camera's tilt, in degrees, by which cards lean."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,11 @@ def _solved(camera: Camera, aim: Aim) -> Camera:
 
 
 def card_up(camera: Camera) -> Array:
-    """Up along a card: cards turn to the camera's pan and lean back by half of a steep tilt, so faces stay faces."""
-    lean = 0.55 * camera.tilt
+    """Up along a card: cards turn to the camera's pan and lean back by half of a steep tilt, so faces stay faces.
+
+    Under a camera that looks down steeply they stand upright and are foreshortened, as people seen from above are.
+    """
+    lean = camera.tilt * float(np.interp(math.degrees(camera.tilt), _LEAN_TILTS, _LEANS))
     return np.array([-math.sin(camera.pan) * math.sin(lean), math.cos(lean), -math.cos(camera.pan) * math.sin(lean)])
 
 

@@ -57,7 +57,8 @@ def compose(
     report(STAGES[1], 2, len(STAGES), canvas)
     canvas = _figures(canvas, spec, layout, light, mattes)
     report(STAGES[2], 3, len(STAGES), canvas)
-    frame = stylise(grade(canvas, look_of(spec), light, spec.seed), spec.style, spec.seed)
+    graded = grade(canvas, look_of(spec), light, spec.seed)
+    frame = stylise(graded, spec.style, spec.seed, is_interior=spec.location.type == "interior")
     report(STAGES[3], 4, len(STAGES), frame)
     return frame
 

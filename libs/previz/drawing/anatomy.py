@@ -132,6 +132,12 @@ def half_width(y_heads: float) -> float:
     return max(torso, (left + right) / 2, (weight + free) / 2, 0.3)
 
 
+def shoulder_line(x_heads: float) -> float:
+    """Height of the plain body's upper edge at a distance from its middle, down from the crown, in heads."""
+    edge = [(half, y) for _, y, half in TORSO[:4]] + [(abs(x) + half, y) for x, y, half in RIGHT_ARM[:5]]
+    return float(np.interp(x_heads, [half for half, _ in edge], [y for _, y in edge]))
+
+
 def _at(stroke: Stroke, y: float) -> tuple[float, float]:
     points = np.array(stroke)
     if not points[0, 1] <= y <= points[-1, 1]:

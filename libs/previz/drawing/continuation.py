@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from previz.camera import Array
-from previz.drawing.anatomy import half_width
+from previz.drawing.anatomy import half_width, shoulder_line
 from previz.drawing.body import HEIGHT_PX, PX_PER_HEAD, WIDTH_PX, Dress, body, columns, lay, rows
 from previz.drawing.canvas import Pixels, Plane, Rgb, ramp, scaled, to_bytes
 from previz.drawing.measure import Measure
@@ -25,6 +25,9 @@ _CARRY_HEADS = 0.50
 _SHOULDER_HEADS = 1.75
 _ELBOW_HEADS = 2.5
 _HELD = 1.18
+_MOST_LIFT_HEADS = 0.55
+_EASED_BELOW_HEADS = 2.4
+_MOUTH_HEADS = 0.7
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def continued(clean: Pixels, measure: Measure, *, bottom: int, figure: FigureSpe
         left_arm=not sides[0].is_held,
         right_arm=not sides[1].is_held,
     )
-    card = _fitted(body(dress, key_side, "none"), seam, sides)
+    card = _fitted(body(dress, key_side, "none"), seam, sides, _lifts(placed, sides, seam))
     carried = _carried(placed, cloth, seam)
     _colour(card, carried, np.array(cloth, np.float32), seam)
     _trim(card, placed, clean, measure, seam=seam, sides=sides)
@@ -90,6 +93,9 @@ def _sides(placed: Plane, clean: Pixels, seam: float, bottom: int) -> tuple[Side
         _side(placed, seam, way, is_cut(clean[:bottom, edge, 3]))
         for way, edge in ((-1.0, slice(0, 2)), (1.0, slice(-2, None)))
     )
+    if seam < _SHOULDER_HEADS:
+        # Cropped above the shoulders, the photograph's width is the crop's, not the figure's: anatomy decides.
+        return left, right
     shoulders = float(np.mean([_extent(placed, _SHOULDER_HEADS, way) for way in (-1.0, 1.0)])) if seam > 2.0 else 0.0
     posture = float(np.clip(shoulders / half_width(_SHOULDER_HEADS), 0.85, 1.15)) if shoulders else 1.0
     plain = half_width(seam)
@@ -105,7 +111,21 @@ def _sides(placed: Plane, clean: Pixels, seam: float, bottom: int) -> tuple[Side
 def _side(placed: Plane, seam: float, way: float, cut: bool) -> Side:
     extent = _extent(placed, seam - 0.07, way)
     held = extent > _HELD * half_width(seam) or (seam > _ELBOW_HEADS and not _has_gap(placed, seam, way, extent))
-    return Side(way, extent, cut, held and seam < 4.2)
+    return Side(way, extent, cut, held and _SHOULDER_HEADS <= seam < 4.2)
+
+
+def _lifts(placed: Plane, sides: tuple[Side, ...], seam: float) -> tuple[float, ...]:
+    """How much higher than the plain body's the photograph's shoulders are where it ends, in heads, left and right."""
+    if seam >= _SHOULDER_HEADS:
+        return 0.0, 0.0
+    return tuple(_lift(placed, seam, side.way, max(0.3, side.extent - 0.05)) for side in sides)
+
+
+def _lift(placed: Plane, seam: float, way: float, x_heads: float) -> float:
+    column = placed[_span(_MOUTH_HEADS, seam - 0.04), round(float(columns(way * x_heads))), 3] > 0.5
+    # From the seam up to where the cloth ends: hair above it does not count.
+    shown = seam - 0.04 - float(np.argmin(np.append(column[::-1], False))) / PX_PER_HEAD
+    return float(np.clip(shoulder_line(x_heads) - shown, 0.0, _MOST_LIFT_HEADS))
 
 
 def _extent(placed: Plane, y_heads: float, way: float) -> float:
@@ -127,7 +147,7 @@ def _cloth(placed: Plane, figure: FigureSpec, seam: float) -> Rgb:
     """The clothing's colour as the photograph shows it near the seam."""
     near = placed[_span(seam - 0.6, seam)]
     pixels = near[near[:, :, 3] > 0.95][:, :3].astype(np.float64)
-    if not len(pixels):
+    if not len(pixels) or (figure.palette and seam < _SHOULDER_HEADS):
         return _as_rgb(figure.palette[0]) if figure.palette else (92.0, 98.0, 112.0)
     wanted = np.array(figure.palette[0], np.float64) if figure.palette else np.median(pixels, axis=0)
     like = pixels[np.abs(pixels - wanted).sum(axis=1) < 130]
@@ -135,8 +155,8 @@ def _cloth(placed: Plane, figure: FigureSpec, seam: float) -> Rgb:
     return float(r), float(g), float(b)
 
 
-def _fitted(card: Pixels, seam: float, sides: tuple[Side, ...]) -> Pixels:
-    """The card stretched sideways to the photograph's width at the seam, easing to its own further down."""
+def _fitted(card: Pixels, seam: float, sides: tuple[Side, ...], lifts: tuple[float, ...]) -> Pixels:
+    """The card stretched to the photograph's width at the seam and its shoulders raised, easing to its own below."""
     y = (np.arange(HEIGHT_PX, dtype=np.float32)[:, None] + np.float32(0.5)) / PX_PER_HEAD + np.float32(CARD_TOP_HEADS)
     x = (np.arange(WIDTH_PX, dtype=np.float32)[None, :] + np.float32(0.5)) / PX_PER_HEAD - np.float32(
         CARD_WIDTH_HEADS / 2
@@ -147,7 +167,8 @@ def _fitted(card: Pixels, seam: float, sides: tuple[Side, ...]) -> Pixels:
     )
     source = x / np.where(x < 0, left, right)
     map_x = ((source + np.float32(CARD_WIDTH_HEADS / 2)) * PX_PER_HEAD - np.float32(0.5)).astype(np.float32)
-    map_y = np.repeat(np.arange(HEIGHT_PX, dtype=np.float32)[:, None], WIDTH_PX, axis=1)
+    lift = np.float32(lifts[0]) + np.float32(lifts[1] - lifts[0]) * ramp(-0.4, 0.4, x)
+    map_y = (rows(y + lift * ramp(seam + _EASED_BELOW_HEADS, seam, y)) - 0.5).astype(np.float32)
     return np.asarray(cv2.remap(card, map_x, map_y, cv2.INTER_LINEAR), np.uint8)
 
 
@@ -188,10 +209,11 @@ def _trim(
     for side, column in zip(sides, (0, clean.shape[1] - 1), strict=True):
         if not side.is_cut or side.is_held:
             continue
-        edge = round(float(columns(measure.x_heads(column)) - side.way * 0.2 * PX_PER_HEAD))
-        beyond = slice(0, max(0, edge)) if side.way < 0 else slice(max(0, edge), None)
+        edge = float(columns(measure.x_heads(column)))
+        x = np.arange(WIDTH_PX, dtype=np.float32)[None, :]
+        beyond = ramp(-0.2 * PX_PER_HEAD, 0.0, (x - edge) * side.way)
         start = measure.y_heads(float(np.argmax(clean[:, column, 3] > 127)))
-        keep[:, beyond] = np.maximum(keep[:, beyond], ramp(start - 0.05, start + 0.15, y))
+        keep = np.maximum(keep, beyond * ramp(start - 0.2, start - 0.05, y))
     card[:, :, 3] = to_bytes(card[:, :, 3] * keep)
 
 

@@ -19,6 +19,7 @@ from previz.spec import FigureSpec
 
 _SIDE_FADE_HEADS = 0.14
 _WHOLE_FIGURE_HEADS = 6.2
+_CHIN_HEADS, _CHEST_HEADS = 0.8, 1.75
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ def cutout(figure: FigureSpec, matte: Pixels | None, key_side: float, head: str)
     """The two layers of a figure; ``matte`` is RGBA or ``None`` for a plain figure. Results are shared: don't write."""
     if matte is None:
         return _plain(figure, key_side, head)
-    return _from_photograph(_Key(matte), figure, key_side)
+    return _from_photograph(Key(matte), figure, key_side)
 
 
 @lru_cache(maxsize=32)
@@ -48,7 +49,7 @@ def _plain(figure: FigureSpec, key_side: float, head: str) -> Cutout:
     return Cutout(None, body(dress, key_side, head), np.eye(3))
 
 
-class _Key:
+class Key:
     """A matte as a cache key: equal by content."""
 
     def __init__(self, pixels: Pixels) -> None:
@@ -59,11 +60,11 @@ class _Key:
         return hash(self._digest)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self._digest == other._digest and self.pixels.shape == other.pixels.shape
+        return isinstance(other, Key) and self._digest == other._digest and self.pixels.shape == other.pixels.shape
 
 
 @lru_cache(maxsize=16)
-def _from_photograph(key: _Key, figure: FigureSpec, key_side: float) -> Cutout:
+def _from_photograph(key: Key, figure: FigureSpec, key_side: float) -> Cutout:
     matte = key.pixels
     height, width = matte.shape[:2]
     measure = measured(matte, figure.face_box)
@@ -117,7 +118,10 @@ def _side_fade(clean: Pixels, measure: Measure, bottom: int) -> Plane:
         if is_cut(clean[:bottom, edge, 3]):
             start = float(np.argmax((clean[:bottom, edge, 3] > 127).any(axis=1)))
             lost = ramp(_SIDE_FADE_HEADS * measure.head, 0, inward)
-            fade = fade * (1 - lost * ramp(start + 0.2 * measure.head, start + 0.5 * measure.head, y))
+            is_shoulder = measure.y_heads(start) > _CHIN_HEADS and measure.y_heads(bottom) < _CHEST_HEADS
+            # A shoulder goes on at once; an arm first shows what it is.
+            first, last = (-0.06, 0.02) if is_shoulder else (0.2, 0.5)
+            fade = fade * (1 - lost * ramp(start + first * measure.head, start + last * measure.head, y))
     return np.asarray(fade, np.float32)
 
 

@@ -13,6 +13,7 @@ from previz.drawing.cutout import Cutout, cutout
 from previz.drawing.exterior import haze_share, is_wet
 from previz.drawing.figure_light import FigureLight, figure_light, relit
 from previz.drawing.light import Light
+from previz.drawing.print import draw_print, is_print
 from previz.drawing.shadow import draw_reflection, draw_shadow
 from previz.drawing.shoulder import from_behind
 from previz.layout import Layout, Placement
@@ -28,8 +29,13 @@ def draw_figure(
     """Paint one figure."""
     camera = layout.camera
     behind = placement.role == "shoulder"
-    layers = cutout(placement.figure, matte, float(np.sign(light.key_side)), "back" if behind else "face")
     falls = figure_light(spec, light)
+    if matte is not None and is_print(matte):
+        if placement.role == "subject":
+            draw_print(canvas, placement, matte, camera=camera, falls=falls, light=light)
+            return
+        matte = None
+    layers = cutout(placement.figure, matte, float(np.sign(light.key_side)), "back" if behind else "face")
     if behind:
         card = from_behind(layers, placement.figure.hair, falls, light)
         draw_panel(canvas, camera, Panel(placement.origin, placement.across, placement.down, card))

@@ -29,6 +29,9 @@ class Look:
     grain: float = 1.8
 
 
+_LEAST_SPREAD, _LEAST_MEDIAN, _MOST_GAIN = 72.0, 42.0, 3.0
+"""What keeps any frame legible: 8-bit levels between its 5th and 95th percentile, its median, the most it is opened."""
+
 _STYLES = {
     "cinematic": Look(
         contrast=0.30, saturation=0.96, shadows=(0.90, 1.0, 1.12), highlights=(1.07, 1.0, 0.90), vignette=0.36
@@ -116,6 +119,7 @@ def grade(picture: Pixels, look: Look, light: Light, seed: int) -> Pixels:
     exposed = _exposure(picture, look, light)
     bloomed = _bloomed(picture, look.bloom, exposed)
     graded = as_pixels(cv2.LUT(bloomed, _curves(look, light, exposed)))
+    graded = _separated(graded)
     if look.saturation != 1.0:
         graded = _saturated(graded, look.saturation)
     return _finished(graded, look, seed)
@@ -148,6 +152,22 @@ def _curves(look: Look, light: Light, exposed: float) -> Pixels:
     tone = np.array(look.shadows) * (1 - t) + np.array(look.highlights) * t
     cast = 1 + (np.array(light.key) * 0.5 + np.array(light.fill) * 0.5 - 1) * 0.35
     return to_bytes(look.black + (255 - look.black) * t * tone * cast)[None]
+
+
+def _separated(picture: Pixels) -> Pixels:
+    """Levels opened upwards from the shadows where a frame's tones lie too close together or too low to be read."""
+    small = cv2.cvtColor(cv2.resize(picture, (64, 36), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    low, middle, high = (float(level) for level in np.percentile(small, (5, 50, 95)))
+    spread = _LEAST_SPREAD / max(high - low, 1.0)
+    lifted = (_LEAST_MEDIAN - low) / max(middle - low, 1.0)
+    gain = round(float(np.clip(max(spread, lifted), 1.0, _MOST_GAIN)), 2)
+    if gain == 1.0:
+        return picture
+    levels = np.arange(256, dtype=np.float64)
+    opened = low + (levels - low) * gain
+    # What is bright already rolls off: lamps keep their shape.
+    opened = np.where(opened < 180, opened, 180 + 75 * np.tanh((opened - 180) / 75))
+    return as_pixels(cv2.LUT(picture, to_bytes(np.where(levels < low, levels, opened))))
 
 
 def _saturated(picture: Pixels, saturation: float) -> Pixels:

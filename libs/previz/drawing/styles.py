@@ -13,8 +13,10 @@ from previz.drawing.noise import fractal, generator
 Stylist = Callable[[Pixels, int], Pixels]
 
 
-def stylise(picture: Pixels, style: str, seed: int) -> Pixels:
+def stylise(picture: Pixels, style: str, seed: int, *, is_interior: bool) -> Pixels:
     """The picture in the hand of a style; styles without one of their own are left as graded."""
+    if style == "noir" and not is_interior:
+        return picture  # no window, no blind
     stylist = _STYLISTS.get(style)
     return stylist(picture, seed) if stylist else picture
 

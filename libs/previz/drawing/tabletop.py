@@ -7,12 +7,14 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from previz.camera import Array
 from previz.drawing import materials
 from previz.drawing.canvas import Panel, Pixels, draw_panel, to_bytes
 from previz.drawing.figure_light import figure_light
 from previz.drawing.light import Light
 from previz.drawing.materials import Swatch
 from previz.drawing.noise import generator
+from previz.drawing.still_life import still_life
 from previz.layout import TABLE_M, Layout
 from previz.spec import FrameSpec
 
@@ -34,10 +36,12 @@ _DEVICE_WORDS = (
 
 
 def draw_tabletop(canvas: Pixels, layout: Layout, spec: FrameSpec, light: Light) -> None:
-    """Paint the table between the camera and the figure's place, with papers or a control panel by the shot's words."""
+    """Paint the table before the figure's place, with what the words name: a thing, papers or a control panel."""
     camera = layout.camera
     words = spec.description.lower()
-    top, glow = _table(spec.location.name, any(word in words for word in _DEVICE_WORDS))
+    thing = still_life(words)
+    kind = "still life" if thing else "device" if any(word in words for word in _DEVICE_WORDS) else "papers"
+    top, glow = _table(spec.location.name, kind)
     falls = figure_light(spec, light)
     share = np.linspace(0, 1, top.shape[1], dtype=np.float32)[None, :, None]
     left, far = np.array(falls.left, np.float32), np.array(falls.right, np.float32)
@@ -48,23 +52,40 @@ def draw_tabletop(canvas: Pixels, layout: Layout, spec: FrameSpec, light: Light)
     corner = middle - right * (_WIDTH_M / 2) + forward * _FAR_EDGE_Z + np.array([0.0, TABLE_M, 0.0])
     across, down = right * _WIDTH_M, -forward * _DEPTH_M
     draw_panel(canvas, camera, Panel(_metres(corner), _metres(across), _metres(down), lit))
+    if thing is not None:
+        near = corner + across / 2 + down * 0.5
+        side = thing.side_m * right
+        card = np.dstack([to_bytes(thing.card[:, :, :3] * ((left + far) / 2)), thing.card[:, :, 3]])
+        rise = np.array([0.0, thing.side_m, 0.0]) if thing.stands else forward * thing.side_m
+        draw_panel(canvas, camera, _shade(near, side, forward * thing.side_m * (0.6 if thing.stands else 1.0)))
+        start = near - side / 2 + (rise if thing.stands else rise / 2 + np.array([0.0, 0.002, 0.0]))
+        draw_panel(canvas, camera, Panel(_metres(start), _metres(side), _metres(-rise), card))
     edge: Pixels = np.zeros((8, 64, 3), np.uint8)
     edge[:] = to_bytes(np.array((70, 50, 36)) * (left + far) / 2)
     draw_panel(canvas, camera, Panel(_metres(corner + down), _metres(across), (0.0, -0.05, 0.0), edge))
 
 
 @lru_cache(maxsize=8)
-def _table(place: str, is_device: bool) -> tuple[Pixels, Pixels]:
+def _table(place: str, kind: str) -> tuple[Pixels, Pixels]:
     """The table's paint, and what of it shines."""
     rng = generator("table", place)
     size = (round(_WIDTH_M * _PX_PER_M), round(_DEPTH_M * _PX_PER_M))
     top = materials.floor("boards", rng, size[1], size[0], px_per_m=_PX_PER_M * 1.4, colour=(118, 84, 58))
     glow = np.zeros_like(top)
-    if is_device:
+    if kind == "device":
         _device(top, glow, rng)
-    else:
+    elif kind == "papers":
         _papers(top, rng)
     return top, glow
+
+
+def _shade(middle: Array, across: Array, deep: Array) -> Panel:
+    """The dark under a thing on the table."""
+    shade = np.zeros((48, 48, 4), np.uint8)
+    cv2.ellipse(shade, (24, 24), (17, 17), 0, 0, 360, (0, 0, 0, 150), -1)
+    shade[:, :, 3] = cv2.GaussianBlur(shade[:, :, 3], (0, 0), 4)
+    corner = middle - across * 0.8 + deep * 0.7
+    return Panel(_metres(corner), _metres(across * 1.6), _metres(-deep * 1.4), shade)
 
 
 def _papers(top: Pixels, rng: np.random.Generator) -> None:

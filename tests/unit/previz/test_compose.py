@@ -1,5 +1,8 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 
+import cv2
 import numpy as np
 import pytest
 from frames import ADA, BEN, OFFICE, PAD, frame, portrait
@@ -7,8 +10,10 @@ from frames import ADA, BEN, OFFICE, PAD, frame, portrait
 from previz import vocabulary
 from previz.compose import STAGES, compose
 from previz.drawing.exterior import draw_exterior
+from previz.drawing.grade import grade, look_of
 from previz.drawing.interior import draw_interior
 from previz.drawing.light import light_of
+from previz.drawing.styles import stylise
 from previz.drawing.surfaces import seen
 from previz.errors import Abandoned, InvalidPixels
 from previz.layout import solve
@@ -57,6 +62,31 @@ def test_every_style_is_drawn_in_its_own_way(style):
 def test_every_hour_and_weather_is_drawn(time_of_day, weather):
     picture = compose(frame(BEN, location=PAD, shot_type="wide", time_of_day=time_of_day, weather=weather))
     assert 8 < picture.mean() < 235
+
+
+def _keep(pictures, stage, number, total, picture):
+    pictures.append(picture)
+
+
+@pytest.mark.parametrize("hour", vocabulary.TIMES_OF_DAY)
+@pytest.mark.parametrize("location", [OFFICE, PAD], ids=["interior", "exterior"])
+def test_the_set_is_visible_in_every_style_hour_and_weather(hour, location):
+    for weather in vocabulary.WEATHERS:
+        spec = frame(BEN, location=location, time_of_day=hour, weather=weather, shot_type="wide")
+        pictures = []
+        compose(replace(spec, width_px=192, height_px=108), on_stage=partial(_keep, pictures))
+        for style in STYLES:
+            graded = grade(pictures[2], look_of(replace(spec, style=style)), light_of(spec), spec.seed)
+            picture = stylise(graded, style, spec.seed, is_interior=location == OFFICE)
+            low, middle, high = np.percentile(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (5, 50, 95))
+            assert high - low >= 40, (style, weather)
+            assert middle >= 18, (style, weather)
+
+
+def test_blinds_fall_only_where_there_are_windows():
+    picture = np.full((90, 160, 3), 180, np.uint8)
+    assert np.array_equal(stylise(picture, "noir", 0, is_interior=False), picture)
+    assert not np.array_equal(stylise(picture, "noir", 0, is_interior=True), picture)
 
 
 @pytest.mark.parametrize(
@@ -238,3 +268,12 @@ def test_bad_mattes_are_refused_by_name(mattes, name):
 def test_a_bad_plate_is_refused():
     with pytest.raises(InvalidPixels, match="plate"):
         compose(frame(ADA), plate=np.zeros((40, 40, 4), np.uint8))
+
+
+def test_an_insert_shows_the_thing_that_its_words_name():
+    papers, cup, phone = (
+        compose(frame(shot_type="insert", description=words)).astype(int)
+        for words in ("The orders.", "A cup of coffee.", "The phones ring.")
+    )
+    assert (np.abs(cup - papers).max(axis=2) > 30).mean() > 0.02
+    assert (np.abs(cup - phone).max(axis=2) > 30).mean() > 0.02

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from frames import ADA, OFFICE, PAD, frame, portrait
 
-from previz.drawing.body import HEIGHT_PX, columns, rows
+from previz.compose import compose
+from previz.drawing.body import HEIGHT_PX, PX_PER_HEAD, columns, rows
 from previz.drawing.cutout import Cutout, cutout
 from previz.drawing.figure_light import figure_light, plate_light
 from previz.drawing.light import light_of, luma
@@ -75,6 +76,34 @@ def test_body_and_photograph_leave_no_gap_at_the_seam():
     seam = round((layers.to_card[1, 1] + layers.to_card[1, 2]) * HEIGHT_PX)
     middle = slice(int(columns(-0.3)), int(columns(0.3)))
     assert (layers.body[seam - 10 : seam + 10, middle, 3] > 250).all()
+
+
+def test_a_photograph_cropped_at_the_collar_gets_shoulders_of_human_width():
+    collar = np.zeros((200, 150, 4), np.uint8)
+    collar[5:165, 25:125] = (200, 150, 120, 255)
+    collar[150:] = (60, 90, 160, 255)
+    face = FaceBox(35 / 150, 45 / 200, 80 / 150, 100 / 200)
+    layers = cutout(FigureSpec("Cleo", face, palette=((60, 90, 160),)), collar, -1.0, "face")
+    outside = layers.body[int(rows(1.6)) : int(rows(2.2)), :, 3] > 127
+    shoulders = outside.sum(axis=1).max() / PX_PER_HEAD
+    assert 1.9 < shoulders < 2.5
+    assert layers.photograph[160:, :2, 3].max() < 40
+    assert layers.photograph[160:, -2:, 3].max() < 40
+
+
+@pytest.mark.parametrize("shot_type", ["close-up", "medium", "full"])
+def test_a_photograph_with_its_background_is_shown_whole_without_a_body(shot_type):
+    opaque = np.full((200, 150, 4), 255, np.uint8)
+    opaque[:, :, :3] = (20, 200, 60)
+    face = FaceBox(35 / 150, 45 / 200, 80 / 150, 100 / 200)
+    red = FigureSpec("Cleo", face, palette=((250, 10, 10),))
+    spec = frame(red, shot_type=shot_type, style="photorealistic")
+    picture = compose(spec, [opaque]).astype(int)
+    green = (picture[:, :, 1] - picture[:, :, 0]) > 60
+    columns_of_print = np.flatnonzero(green.any(axis=0))
+    assert green.mean() > 0.08
+    assert green[:, columns_of_print[0] : columns_of_print[-1] + 1].any(axis=1).sum() > 0.4 * len(picture)
+    assert not ((picture[:, :, 0] - picture[:, :, 1]) > 100).any()
 
 
 def test_black_clothes_stay_readable():
