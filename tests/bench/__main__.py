@@ -26,8 +26,11 @@ Figures = dict[str, dict[str, float]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench")
-    parser.add_argument("names", nargs="*", default=NAMES, choices=[*NAMES, []])
-    for name in parser.parse_args().names:
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all when none is given")
+    chosen = parser.parse_args().names or NAMES
+    if unknown := set(chosen) - set(NAMES):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
+    for name in chosen:
         figures: Figures = importlib.import_module(f"tests.bench.{name}").run()
         show(name, figures)
         write(name, figures)
