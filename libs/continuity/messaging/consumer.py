@@ -44,13 +44,6 @@ class Checkpoints(Protocol):
         ...
 
 
-class BrokerOffsets:
-    """Checkpoints for a broker that keeps its offsets itself: nothing to do."""
-
-    async def handled(self, group: str, event_id: str) -> None:
-        """Leave it to the committed offset."""
-
-
 @dataclass(frozen=True)
 class Subscription:
     """What a service does with one topic: a handler for each message that it knows."""
