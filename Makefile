@@ -1,13 +1,15 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR):$(CURDIR)/libs
-SET_UP := $(PYTHON) deploy/local/set_up.py
+REPLICAS ?= 2
+SET_UP := $(PYTHON) -m deploy.local.set_up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup triton demo test test-all lint fmt protos schema bench lock install clean
+.PHONY: help setup triton demo test test-infra lint fmt protos asyncapi bench lock install clean
+.PHONY: chaos infra-up infra-down infra-status up-distributed down-distributed
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install what the services need and generate the stubs
 	@$(SET_UP) main
@@ -19,9 +21,13 @@ demo: ## Set everything up and render the example film
 	@$(SET_UP) main triton
 	@bin/continuity demo
 
-test: ## Set everything up and run the tests
+test: ## Set everything up and run the tests that need no servers
 	@$(SET_UP) main triton
-	$(PY) -m pytest -q -n auto --dist loadfile $(TEST_ARGS)
+	$(PY) -m pytest -q -n auto --dist loadfile -m "not infra" $(TEST_ARGS)
+
+test-infra: ## Run the tests against real Kafka, MinIO and a MongoDB stand-in
+	@$(SET_UP) main triton infra proxy
+	$(PY) -m pytest -q -m infra $(TEST_ARGS)
 
 lint: ## Check style, types, room rules and protos
 	@$(SET_UP) main buf
@@ -41,8 +47,32 @@ protos: ## Generate the protobuf stubs
 	@$(SET_UP) stubs
 
 bench: ## Measure, print a table, write docs/benchmarks
-	@$(SET_UP) main triton
+	@$(SET_UP) main triton infra bench
 	$(PY) -m tests.bench $(BENCH_ARGS)
+
+chaos: ## Kill, cut and fill whatever there is while 2,000 shots are rendered, then check that nothing is lost
+	@$(SET_UP) main triton infra proxy
+	@$(PY) -m tests.chaos $(CHAOS_ARGS)
+
+infra-up: ## Start Kafka, MinIO and a MongoDB stand-in, without Docker
+	@$(SET_UP) main infra
+	@$(PY) -m deploy.local.infra up
+
+infra-down: ## Stop them; their data stay
+	@$(PY) -m deploy.local.infra down
+
+infra-status: ## Say which of them runs where
+	@$(PY) -m deploy.local.infra status
+
+up-distributed: ## Run every service as processes of its own (REPLICAS=2), behind one address
+	@$(SET_UP) main triton infra proxy
+	@CONTINUITY_DISTRIBUTED_REPLICAS=$(REPLICAS) $(PY) -m deploy.local.supervisor up
+
+down-distributed: ## Drain and end them; the servers go on
+	@$(PY) -m deploy.local.supervisor down
+
+asyncapi: protos ## Write docs/asyncapi.yaml from the topics and the protos
+	$(PY) -m continuity.messaging.asyncapi
 
 lock: ## Make the lock files anew from requirements/*.in
 	@$(SET_UP) lock
@@ -53,6 +83,6 @@ install: ## Link the command into ~/.local/bin
 	@echo "installed $(HOME)/.local/bin/continuity"
 
 clean: ## Remove what was built here; downloads stay under ~/.cache/continuity
-	rm -rf .venv .venv-triton .triton .buf .buf-image.binpb libs/continuity/api libs/buf out dist build
+	rm -rf .venv .venv-bench .venv-triton .triton .buf .buf-image.binpb libs/continuity/api libs/buf out dist build
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

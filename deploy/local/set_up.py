@@ -7,65 +7,21 @@ Runs on the system's Python with nothing installed. Everything that is downloade
 from __future__ import annotations
 
 import argparse
-import fcntl
-import hashlib
-import os
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = Path(os.environ.get("CONTINUITY_CACHE") or Path.home() / ".cache" / "continuity")
+from deploy.local import programs
+from deploy.local.cache import CACHE, ROOT, SetUpFailed, built_once, digest, install_packages, run, say
+
 OLDEST_PYTHON = (3, 11)
 BUF = "@bufbuild/buf@1.75.0"
 UV = "uv==0.13.8"
-
-
-class SetUpFailed(SystemExit):
-    """Set-up cannot go on; the message says what the user can do."""
-
-
-def say(text: str) -> None:
-    """Print one line of progress to standard error."""
-    print(f"set-up: {text}", file=sys.stderr, flush=True)
-
-
-def digest(*parts: bytes) -> str:
-    """Return twelve hex digits that change with any of the parts and with the Python in use."""
-    tag = f"{sys.version_info.major}.{sys.version_info.minor} {sysconfig.get_platform()} {sys.base_prefix}"
-    return hashlib.sha256(b"\0".join([tag.encode(), *parts])).hexdigest()[:12]
-
-
-@contextmanager
-def locked(name: str) -> Iterator[None]:
-    """Hold the named lock of the cache, so that two clones never build the same thing at once."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{name}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
-    """Return ``folder``, built by ``build`` unless an earlier run finished it."""
-    with locked(folder.name):
-        marker = folder / ".complete"
-        if not marker.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            build(folder)
-            marker.touch()
-    return folder
-
-
-def run(*command: str | Path, **options: object) -> None:
-    """Run a command and stop set-up with its output when it fails."""
-    done = subprocess.run([str(part) for part in command], check=False, **options)  # type: ignore[call-overload]
-    if done.returncode:
-        raise SetUpFailed(f"set-up: {' '.join(map(str, command))} failed with exit code {done.returncode}")
+LOCKS = (("dev",), ("main", "dev"), ("triton",), ("models", "triton"), ("bench",))
+"""Lock files in the order in which they are made; the second name is the one whose versions the first keeps to."""
 
 
 def require_system() -> None:
@@ -78,16 +34,6 @@ def require_system() -> None:
         missing.append(f"libpython{version}")
     if missing:
         install_packages(missing)
-
-
-def install_packages(packages: list[str]) -> None:
-    """Install Debian packages as root, or say the one command that does."""
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise SetUpFailed(f"set-up: this system lacks {', '.join(packages)}; install with: sudo {' '.join(command)}")
-    say(f"installing {', '.join(packages)}")
-    run("apt-get", "update", "-q", stdout=subprocess.DEVNULL)
-    run(*command, stdout=subprocess.DEVNULL)
 
 
 def has_module(name: str) -> bool:
@@ -166,6 +112,14 @@ def lay_out_backend(wheel: Path, backend: Path) -> None:
     shutil.copy2(stub, backend / stub.name)
 
 
+def set_up_bench() -> None:
+    """Install what the control-plane benchmark is measured against: Celery, and Redis from the system's packages."""
+    require_system()
+    if not shutil.which("redis-server"):
+        install_packages(["redis-server"])
+    link(environment("bench"), ".venv-bench")
+
+
 def set_up_buf() -> None:
     """Install buf, the proto linter, from npm."""
     if not shutil.which("npm"):
@@ -178,6 +132,21 @@ def set_up_buf() -> None:
     link(built_once(CACHE / "buf" / digest(BUF.encode()), build), ".buf")
 
 
+def set_up_infra() -> None:
+    """Build Kafka, MinIO and the server that speaks MongoDB's protocol."""
+    programs.java()
+    if not shutil.which("openssl"):
+        install_packages(["openssl"])
+    for build in (programs.kafka, programs.mongo_stand_in, programs.minio):
+        build()
+
+
+def set_up_proxy() -> None:
+    """Build the proxy that stands before the services and the one that breaks connections in tests."""
+    programs.caddy()
+    programs.toxiproxy()
+
+
 def make_locks() -> None:
     """Resolve ``requirements/*.in`` anew, without addresses in the result."""
     venv = CACHE / "venvs" / f"lock-{digest(UV.encode())}"
@@ -187,10 +156,11 @@ def make_locks() -> None:
         run(folder / "bin" / "pip", "install", "-q", "--disable-pip-version-check", UV)
 
     uv = built_once(venv, build) / "bin" / "uv"
-    for name in ("dev", "triton"):
+    for name, *within in LOCKS:
         run(
             *(uv, "pip", "compile", "-q", "--universal", "--python-version", "3.11", "--generate-hashes"),
             *("--no-emit-index-url", "--no-header", "--no-annotate"),
+            *(f"--constraint={each}.lock" for each in within),
             *(f"{name}.in", "-o", f"{name}.lock"),
             cwd=ROOT / "requirements",
         )
@@ -201,6 +171,9 @@ STEPS: dict[str, Callable[[], None]] = {
     "triton": set_up_triton,
     "stubs": generate_stubs,
     "buf": set_up_buf,
+    "bench": set_up_bench,
+    "infra": set_up_infra,
+    "proxy": set_up_proxy,
     "lock": make_locks,
 }
 

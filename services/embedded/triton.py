@@ -18,14 +18,17 @@ from services.embedded.settings import Settings
 MODELS = ("previz",)
 
 
-def embedded_triton(root: Path, home: Path) -> tuple[TritonServer, TritonWatchdog]:
+def embedded_triton(root: Path, home: Path, listen_address: str = "127.0.0.1:0") -> tuple[TritonServer, TritonWatchdog]:
     """Return a server for the models that need no weights, and its watchdog. Raises ``TritonMissing``."""
+    host, port = listen_address.rsplit(":", 1)
     settings = TritonSettings(
         installation=locate_triton(root),
         model_repository=root / "deploy" / "triton" / "model_repository",
         models=MODELS,
         log_folder=home / "logs",
         python_path=(root / "libs",),
+        host=host,
+        port=int(port),
         # A frame's bytes must not depend on how many threads drew it.
         environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         # Jobs have been handed back by then; unloading takes Triton two seconds.
@@ -38,7 +41,7 @@ def embedded_triton(root: Path, home: Path) -> tuple[TritonServer, TritonWatchdo
 async def run(settings: Settings) -> None:
     """Run until a signal comes; print the address once Triton serves."""
     stopped = stop_signal()
-    server, watchdog = embedded_triton(settings.root, settings.home)
+    server, watchdog = embedded_triton(settings.root, settings.home, settings.listen_address)
     watchdog.start()
     try:
         await watchdog.settled()
