@@ -1,21 +1,26 @@
 """Stores to run the contract of ``Documents`` on. A further adapter joins as a function in ``DOCUMENT_STORES``."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from pymongo import MongoClient
 
 from continuity.documents import Collection, Document, Documents, OutgoingEvent, Page
+from continuity.documents.mongo import MongoDocuments
 from continuity.documents.sqlite import SqliteDocuments
+from continuity.kernel.ids import new_id
 
 SHOTS = Collection(
     "shots",
     unique=(("slate",), ("scene", "number")),
     indexes=(("state", "queue_key"), ("-queue_key",)),
+    listings=((), ("-queue_key",)),
 )
 REELS = Collection("reels")
 COLLECTIONS = (SHOTS, REELS)
@@ -29,9 +34,10 @@ class Case:
 
     open: Opener
     script: str
+    discard: Callable[[], None] = lambda: None
 
 
-def in_sqlite(folder: Path) -> Case:
+def in_sqlite(folder: Path, request: pytest.FixtureRequest) -> Case:
     path = folder / "documents.sqlite3"
 
     async def opened() -> Documents:
@@ -45,13 +51,44 @@ def in_sqlite(folder: Path) -> Case:
     )
 
 
-DOCUMENT_STORES = (in_sqlite,)
+def in_mongo_stand_in(folder: Path, request: pytest.FixtureRequest) -> Case:
+    return at_mongo(request.getfixturevalue("mongo").url)
+
+
+def in_mongod(folder: Path, request: pytest.FixtureRequest) -> Case:
+    """Only a real server shows what indexes, journal and majority do."""
+    return at_mongo(MONGOD_URL)
+
+
+def at_mongo(url: str) -> Case:
+    database = f"contract_{new_id()}"
+
+    async def opened() -> Documents:
+        return await MongoDocuments(url, database, COLLECTIONS).open()
+
+    def discard() -> None:
+        with MongoClient[dict[str, Any]](url) as client:
+            client.drop_database(database)
+
+    return Case(
+        opened,
+        "from continuity.documents.mongo import MongoDocuments\n"
+        f"async def opened(collections): return await MongoDocuments({url!r}, {database!r}, collections).open()\n",
+        discard,
+    )
+
+
+DOCUMENT_STORES = [in_sqlite, pytest.param(in_mongo_stand_in, marks=pytest.mark.infra)]
+MONGOD_URL = os.environ.get("CONTINUITY_TEST_MONGODB_URL", "")
+if MONGOD_URL:
+    DOCUMENT_STORES.append(pytest.param(in_mongod, marks=pytest.mark.infra))
 
 
 @pytest.fixture(params=DOCUMENT_STORES, ids=lambda make: make.__name__)
-def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
-    made: Case = request.param(tmp_path)
-    return made
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
+    made: Case = request.param(tmp_path, request)
+    yield made
+    made.discard()
 
 
 @pytest_asyncio.fixture

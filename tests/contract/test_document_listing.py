@@ -39,7 +39,7 @@ async def test_the_order_of_a_listing_is_total(documents, shots, shot, every):
     up = [(d.body["queue_key"], d.id) for d in await every(documents, shots, project="default", order=["queue_key"])]
     assert up == sorted((key, f"s{number}") for number, key in enumerate(keys))
     down = [(d.body["queue_key"], d.id) for d in await every(documents, shots, project="default", order=["-queue_key"])]
-    assert down == sorted(up, key=lambda each: (-each[0], each[1]))
+    assert down == up[::-1]
 
 
 @pytest.mark.parametrize("limit", [1, 3, 6, 7, 50])
@@ -86,6 +86,44 @@ async def test_a_token_of_another_listing_is_refused(documents, shots, shot):
     page = await documents.page(shots, project="default", order=["queue_key"], limit=1)
     with pytest.raises(InvalidValue):
         await documents.page(shots, project="default", order=["-queue_key"], limit=1, token=page.next_token)
+
+
+@pytest.mark.parametrize("order", [[], ["queue_key"], ["-queue_key"], ["-state", "queue_key"]])
+async def test_pages_over_every_project_cover_each_document_once(documents, shots, shot, every, order):
+    for number in range(10):
+        fields = {"queue_key": number // 3} if number % 4 else {}
+        await documents.insert(shots, shot(f"s{number // 2}", project=f"p{number % 2}", state="x", **fields))
+    whole = (await documents.page(shots, project=None, order=order, limit=50)).documents
+    found = await every(documents, shots, project=None, order=order, limit=3)
+    assert [(each.project, each.id) for each in found] == [(each.project, each.id) for each in whole]
+    assert len(found) == 10
+
+
+async def test_a_bound_on_the_field_of_the_order_holds_on_every_page(documents, shots, shot, every):
+    for number in range(9):
+        await documents.insert(shots, shot(f"s{number}", state="ready", queue_key=number // 2))
+    where = [equal("state", "ready"), at_most("queue_key", 3)]
+    found = await every(documents, shots, where=where, project="default", order=["queue_key"], limit=2)
+    assert [document.id for document in found] == [f"s{number}" for number in range(8)]
+
+
+async def test_a_document_is_found_by_its_unique_fields(documents, shots, shot):
+    for project in ("one", "two"):
+        for number in range(3):
+            await documents.insert(shots, shot(f"s{number}", project=project, scene="1", number=number))
+    where = [equal("number", 2), equal("scene", "1")]
+    page = await documents.page(shots, where, project="two")
+    assert [(each.project, each.id) for each in page.documents] == [("two", "s2")]
+    assert await documents.count(shots, [*where, equal("state", "gone")], project="two") == 0
+    assert await documents.count(shots, [equal("scene", "1")], project="two") == 3
+
+
+@pytest.mark.parametrize(("limit", "counted"), [(1, 1), (4, 4), (5, 5), (6, 5), (None, 5)])
+async def test_counting_stops_at_the_limit(documents, shots, shot, limit, counted):
+    for number in range(5):
+        await documents.insert(shots, shot(f"s{number}", state="ready"))
+    assert await documents.count(shots, [equal("state", "ready")], project=None, limit=limit) == counted
+    assert await documents.count(shots, [equal("state", "gone")], project=None, limit=limit) == 0
 
 
 BAD_TOKENS = [

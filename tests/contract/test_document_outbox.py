@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from continuity.documents import DocumentMissing, Ref, VersionConflict
+from continuity.documents import DocumentMissing, OutboxFull, Ref, VersionConflict
+from continuity.documents.port import OUTBOX_LIMIT
 
 REF = Ref("shots", "default", "a")
 FOREVER = 4e9
@@ -19,7 +20,7 @@ WRITER = """
 import asyncio, sys
 from continuity.documents import Collection, Document, OutgoingEvent
 
-SHOTS = Collection("shots", unique=(("slate",), ("scene", "number")), indexes=(("state", "queue_key"), ("-queue_key",)))
+SHOTS = Collection("shots", unique=(("slate",), ("scene", "number")))
 
 async def main():
     documents = await opened((SHOTS, Collection("reels")))
@@ -90,6 +91,71 @@ async def test_a_writer_between_reading_and_settling_loses_no_event(documents, s
     await documents.settle({REF: ["e0"]})
     await documents.replace(shots, read_before, [event("e1")], "me")
     assert await ids_in(documents) == ["e1"]
+
+
+async def test_an_outbox_that_was_taken_over_is_no_longer_its_writers(documents, shots, shot, event):
+    await documents.insert(shots, shot("a"), [event("e1")], "me")
+    assert await documents.outbox(REF, "me") == (event("e1"),)
+    assert await documents.outbox(REF, "sweeper") == ()
+    await documents.due_outboxes([shots], FOREVER, FOREVER + 30, "sweeper", 10)
+    assert await documents.outbox(REF, "me") == ()
+    assert await documents.outbox(REF, "sweeper") == (event("e1"),)
+    await documents.replace(shots, await documents.get(shots, "default", "a"), [event("e2")], "me")
+    assert await documents.outbox(REF, "sweeper") == ()
+    assert await documents.outbox(REF, "me") == (event("e1"), event("e2"))
+
+
+async def test_many_outboxes_are_read_in_one_go_without_the_empty_the_absent_and_others(
+    documents, shots, reels, shot, event
+):
+    first, second = event("e1"), event("e2")
+    await documents.insert(shots, shot("a"), [first, second], "me")
+    await documents.insert(reels, shot("a"), [event("e3")], "me")
+    await documents.insert(shots, shot("b"), [event("e4")], "another")
+    await documents.insert(shots, shot("c"))
+    asked = [REF, *(Ref("shots", "default", id) for id in ("b", "c", "gone")), Ref("reels", "default", "a")]
+    found = await documents.outboxes(asked, "me")
+    assert found == {REF: (first, second), asked[-1]: (event("e3"),)}
+
+
+async def test_an_outbox_takes_no_more_than_its_limit_until_it_is_relieved(documents, shots, shot, event):
+    events = [event(f"e{number}") for number in range(OUTBOX_LIMIT - 1)]
+    await documents.insert(shots, shot("a"), events, "me")
+    with pytest.raises(OutboxFull) as caught:
+        await documents.replace(shots, await documents.get(shots, "default", "a"), [event("f1"), event("f2")], "me")
+    assert caught.value.retryable
+    assert (await documents.get(shots, "default", "a")).version == 1
+    await documents.settle({REF: ["e0"]})
+    await documents.replace(shots, await documents.get(shots, "default", "a"), [event("f1"), event("f2")], "me")
+    assert len(await documents.outbox(REF)) == OUTBOX_LIMIT
+
+
+async def test_several_relays_beside_writers_lose_no_event(documents, shots, shot, event):
+    ids = [f"s{number}" for number in range(4)]
+    for id in ids:
+        await documents.insert(shots, shot(id))
+    published, done = set(), asyncio.Event()
+
+    async def write(id):
+        for number in range(15):
+            await documents.replace(
+                shots, await documents.get(shots, "default", id), [event(f"{id}.{number}", key=id)], "me"
+            )
+
+    async def relay(owner):
+        while not done.is_set() or await documents.due_outboxes([shots], FOREVER, FOREVER, owner, 10):
+            for ref in [Ref("shots", "default", id) for id in ids]:
+                waiting = await ids_in(documents, ref)
+                published.update(waiting)
+                await documents.settle({ref: waiting})
+
+    relays = [asyncio.create_task(relay(f"relay {number}")) for number in range(3)]
+    await asyncio.gather(*map(write, ids))
+    done.set()
+    await asyncio.gather(*relays)
+    assert published == {f"{id}.{number}" for id in ids for number in range(15)}
+    for id in ids:
+        assert await ids_in(documents, Ref("shots", "default", id)) == []
 
 
 async def test_concurrent_writers_and_a_relay_lose_and_repeat_no_event(documents, shots, shot, event):

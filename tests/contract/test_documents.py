@@ -5,12 +5,8 @@ import json
 
 import pytest
 
-from continuity.documents import (
-    DocumentExists,
-    DocumentMissing,
-    VersionConflict,
-    equal,
-)
+from continuity.documents import Document, DocumentExists, DocumentMissing, DocumentTooLarge, VersionConflict, equal
+from continuity.documents.body import BODY_LIMIT_BYTES
 from continuity.documents.port import INBOX_LIMIT
 
 WRITERS = 8
@@ -169,6 +165,55 @@ async def test_eight_claimers_never_get_the_same_document(documents, shots, shot
             assert (await documents.get(shots, "default", id)).body["by"] == claimer
 
 
+async def test_several_are_claimed_in_order_and_shared_between_claimers(documents, shots, shot):
+    await documents.insert_each(shots, [(shot(f"s{n:02}", state="ready", queue_key=n), ()) for n in range(40)])
+    ready, order, taken = [equal("state", "ready")], ["queue_key"], {"state": "taken"}
+
+    async def claim_all():
+        claimed = []
+        while found := await documents.claim_several(shots, ready, order, taken, 3):
+            assert len(found) <= 3
+            claimed += found
+        return claimed
+
+    claimed = await asyncio.gather(*(claim_all() for _ in range(WRITERS)))
+    assert sorted(each.id for mine in claimed for each in mine) == [f"s{n:02}" for n in range(40)]
+    for mine in claimed:
+        assert [each.id for each in mine] == sorted(each.id for each in mine)
+        for each in mine:
+            assert (each.version, each.body["state"]) == (2, "taken")
+            assert await documents.get(shots, "default", each.id) == each
+
+
+async def test_of_documents_that_are_written_together_those_that_stand_already_are_left(documents, shots, shot):
+    await documents.insert(shots, shot("b", take=1))
+    made = [(shot(id, take=2), ()) for id in ("a", "b", "c")]
+    assert list(await documents.insert_each(shots, made)) == [True, False, True]
+    assert list(await documents.insert_each(shots, made)) == [False] * 3
+    found = await documents.several(shots, "default", ["c", "b", "a", "nobody"])
+    assert {id: (one.id, one.version, one.body["take"]) for id, one in found.items()} == {
+        "a": ("a", 1, 2),
+        "b": ("b", 1, 1),
+        "c": ("c", 1, 2),
+    }
+
+
+async def test_of_one_id_written_twice_by_many_at_once_one_is_new(documents, shots, shot):
+    every = [[(shot(f"s{n}", by=writer), ()) for n in range(10)] for writer in range(WRITERS)]
+    added = await asyncio.gather(*(documents.insert_each(shots, made) for made in every))
+    assert [sum(mine[n] for mine in added) for n in range(10)] == [1] * 10
+
+
+async def test_nothing_is_read_and_written_in_one_go_as_well(documents, shots):
+    assert list(await documents.insert_each(shots, [])) == []
+    assert await documents.several(shots, "default", []) == {}
+
+
+async def test_several_documents_are_read_of_one_project_only(documents, shots, shot):
+    await documents.insert(shots, shot("a", project="mine"))
+    assert await documents.several(shots, "yours", ["a"]) == {}
+
+
 async def test_a_claim_returns_the_document_as_changed_and_keeps_the_rest(documents, shots, shot):
     await documents.insert(shots, shot("a", state="ready", mood="grim"))
     claimed = await documents.claim(shots, [equal("state", "ready")], [], {"state": "taken"})
@@ -238,3 +283,31 @@ async def changed_keeping_inbox(documents, shots):
 
 async def test_an_open_store_accepts_writes(documents):
     await documents.check()
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+async def test_a_body_that_json_cannot_hold_is_refused(documents, shots, shot, number):
+    await documents.insert(shots, shot("a", take=1))
+    with pytest.raises(ValueError, match="JSON"):
+        await documents.insert(shots, Document("default", "b", 0, {"take": number}))
+    with pytest.raises(ValueError, match="JSON"):
+        await documents.replace(shots, Document("default", "a", 1, {"look": [{"gain": number}]}))
+    assert (await documents.get(shots, "default", "a")).body == {"take": 1}
+
+
+async def test_a_document_that_is_too_large_is_refused_by_name_and_size(documents, shots, shot):
+    await documents.insert(shots, shot("a", take=1))
+    for write in (documents.insert, documents.replace):
+        with pytest.raises(DocumentTooLarge) as caught:
+            await write(shots, Document("default", "a", 1, {"text": "x" * BODY_LIMIT_BYTES}))
+        values = caught.value.values()
+        assert (values["collection"], values["id"], values["limit_bytes"]) == ("shots", "a", BODY_LIMIT_BYTES)
+        assert values["size_bytes"] > BODY_LIMIT_BYTES
+        assert not caught.value.retryable
+    assert (await documents.get(shots, "default", "a")).body == {"take": 1}
+
+
+async def test_a_large_document_that_is_still_allowed_is_kept_whole(documents, shots, shot):
+    text = "x" * (BODY_LIMIT_BYTES - 100)
+    await documents.insert(shots, shot("a", text=text))
+    assert (await documents.get(shots, "default", "a")).body == {"text": text}

@@ -1,4 +1,4 @@
-"""Documents: one port, an embedded SQLite store behind it."""
+"""Documents: one port; behind it SQLite in the process, or MongoDB."""
 
 from continuity.documents.port import (
     Collection,
@@ -7,7 +7,11 @@ from continuity.documents.port import (
     DocumentExists,
     DocumentMissing,
     Documents,
+    DocumentsBusy,
+    DocumentsMisconfigured,
     DocumentsUnavailable,
+    DocumentTooLarge,
+    OutboxFull,
     OutgoingEvent,
     Page,
     Ref,
@@ -23,8 +27,12 @@ __all__ = [
     "Document",
     "DocumentExists",
     "DocumentMissing",
+    "DocumentTooLarge",
     "Documents",
+    "DocumentsBusy",
+    "DocumentsMisconfigured",
     "DocumentsUnavailable",
+    "OutboxFull",
     "OutgoingEvent",
     "Page",
     "Ref",

@@ -1,16 +1,47 @@
-"""Page tokens: the place of the last document that a page gave, so that what comes and goes moves no other."""
+"""Listings page by page: a token is the place of the last document given, so that what comes and goes moves no other.
+
+Missing values come first in ascending order and last in descending order.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 from collections.abc import Sequence
-from typing import Any
+from collections.abc import Set as SetOf
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from continuity.documents.port import Body, Collection, Document
+from continuity.documents.port import Body, Collection, Condition, Document
 from continuity.kernel.errors import InvalidValue
 
+PROJECT = "@project"
+ID = "@id"
 _PLAIN = (str, int, float, bool, type(None))
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A bound on a body field, ``PROJECT`` or ``ID``. Every value that is there is above None."""
+
+    field: str
+    operator: Literal["=", "<", ">"]
+    value: Any
+
+
+def total_order(order: Sequence[str]) -> list[str]:
+    """Return the order made total by project and id, in the direction of its last field.
+
+    So one index serves an order and its reverse.
+    """
+    sign = "-" if order and order[-1].startswith("-") else ""
+    return [*order, sign + PROJECT, sign + ID]
+
+
+def within(order: Sequence[str]) -> list[str]:
+    """Return the fields of an index that serves the order within a project."""
+    *fields, _, last = total_order(order)
+    return [PROJECT, *fields, last]
 
 
 def page_token(collection: Collection, order: Sequence[str], last: Document) -> str:
@@ -20,13 +51,38 @@ def page_token(collection: Collection, order: Sequence[str], last: Document) -> 
     return base64.urlsafe_b64encode(json.dumps([collection.name, *order, place]).encode()).decode()
 
 
-def page_place(collection: Collection, order: Sequence[str], token: str) -> list[Any] | None:
-    """Return the values of the ordering fields, project and id that a token stands for; None for the beginning.
+def stretches(
+    collection: Collection, where: Sequence[Condition], project: str | None, order: Sequence[str], token: str
+) -> list[list[Bound]]:
+    """Return what lies behind a token's place, nearest first, as bounds that one walk along an index answers each.
 
-    Raises ``InvalidValue`` for what is no token of this collection in this order.
+    Without a token that is one stretch without bounds. Raises ``InvalidValue`` for what is no token of this collection
+    in this order.
     """
     if not token:
-        return None
+        return [[]]
+    place = _place(collection, order, token)
+    fields = total_order(order)
+    present = {PROJECT, ID} | {condition.field for condition in where if condition.operator == "<="}
+    found: list[list[Bound]] = []
+    for last in reversed(range(len(fields))):
+        if project is not None and fields[last].endswith(PROJECT):
+            continue  # there is no other project behind this one
+        same = [Bound(field.lstrip("-"), "=", value) for field, value in zip(fields[:last], place, strict=False)]
+        found += [[*same, bound] for bound in _behind(fields[last], place[last], present)]
+    return found
+
+
+def _behind(field: str, value: object, present: SetOf[str]) -> list[Bound]:
+    if not field.startswith("-"):
+        return [Bound(field, ">", value)]
+    if value is None:
+        return []
+    below = Bound(field[1:], "<", value)
+    return [below] if field[1:] in present else [below, Bound(field[1:], "=", None)]
+
+
+def _place(collection: Collection, order: Sequence[str], token: str) -> list[Any]:
     try:
         *listing, place = json.loads(base64.urlsafe_b64decode(token.encode()))
     except (ValueError, TypeError):

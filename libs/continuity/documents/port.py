@@ -11,13 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from continuity.kernel.errors import Absent, Conflict, Exists, Full, Unavailable
+from continuity.kernel.errors import Absent, Conflict, Exists, Full, Invalid, Misconfigured, Unavailable
 
 Json: TypeAlias = Any
 Body: TypeAlias = Mapping[str, Json]
 
 INBOX_LIMIT = 64
 """How many consumed events a document remembers, newest last."""
+OUTBOX_LIMIT = 1_000
+"""How many events may wait in one document."""
+OUTBOX_LEASE_S = 5.0
+"""How long a writer's own relay may take before a sweeper takes the outbox over."""
 
 
 @dataclass(eq=False)
@@ -65,17 +69,50 @@ class DocumentsBusy(Full):
     limit: int
 
 
+@dataclass(eq=False)
+class DocumentsMisconfigured(Misconfigured):
+    """The store can't be used with these settings; a person must mend them. ``cause`` holds no secret."""
+
+    template = "{setting}: {cause}"
+    setting: str
+    cause: str
+
+
+@dataclass(eq=False)
+class DocumentTooLarge(Invalid):
+    """A body is longer than a document may be. Sizes are bytes."""
+
+    template = "{collection} {id!r} has {size_bytes} bytes; a document holds at most {limit_bytes}"
+    collection: str
+    id: str
+    size_bytes: int
+    limit_bytes: int
+
+
+@dataclass(eq=False)
+class OutboxFull(Full):
+    """So many events of a document wait to be published that it takes no more."""
+
+    template = "{limit} events of {collection} {id!r} wait to be published; that is the limit"
+    collection: str
+    id: str
+    limit: int
+
+
 @dataclass(frozen=True)
 class Collection:
-    """A named set of documents and the top-level body fields that are looked up.
+    """A named set of documents and the top-level body fields that are looked up, each of them scalar.
 
-    ``unique`` and ``indexes`` are tuples of fields; unique ones hold within a project and ignore documents that lack
-    the field. A descending field begins with ``-``.
+    All are tuples of fields; a descending one begins with ``-``. ``unique`` ones hold within a project and ignore
+    documents that lack a field. ``indexes`` serve queries over every project, ``listings`` those within one (an empty
+    tuple is the listing by id). An index serves a query when it begins with the fields that are asked to be equal and
+    goes on with those of the order.
     """
 
     name: str
     unique: tuple[tuple[str, ...], ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
+    listings: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,16 +183,31 @@ def one_of(field: str, values: SizedIterable[Json]) -> Condition:
 
 
 class Documents(Protocol):
-    """A store of documents. Every write is durable when it returns."""
+    """A store of documents. Every write is durable when it returns.
+
+    Bodies are JSON: ``insert`` and ``replace`` raise ``ValueError`` for NaN and infinity, ``DocumentTooLarge`` beyond
+    12 MB and ``OutboxFull``; whatever does not answer in time is ``DocumentsUnavailable``, too many at once are
+    ``DocumentsBusy``.
+    """
 
     async def get(self, collection: Collection, project: str, id: str) -> Document:
         """Return a document. Raises ``DocumentMissing``."""
+        ...
+
+    async def several(self, collection: Collection, project: str, ids: SizedIterable[str]) -> Mapping[str, Document]:
+        """Return in one go those of a project's documents that exist, by id."""
         ...
 
     async def insert(
         self, collection: Collection, document: Document, events: Sequence[OutgoingEvent] = (), owner: str = ""
     ) -> None:
         """Write a new document at version 1, with its events. Raises ``DocumentExists``."""
+        ...
+
+    async def insert_each(
+        self, collection: Collection, made: Sequence[tuple[Document, Sequence[OutgoingEvent]]], owner: str = ""
+    ) -> Sequence[bool]:
+        """Write new documents with their events in one go, each for itself; False where one exists already."""
         ...
 
     async def replace(
@@ -187,11 +239,16 @@ class Documents(Protocol):
         limit: int = 50,
         token: str = "",
     ) -> Page:
-        """Return documents in ``order`` (then by id); ``project`` None means those of every project."""
+        """Return documents in ``order`` (then by project and id, in the direction of the last field).
+
+        ``project`` None means those of every project.
+        """
         ...
 
-    async def count(self, collection: Collection, where: Sequence[Condition], *, project: str | None) -> int:
-        """Return how many documents meet the conditions."""
+    async def count(
+        self, collection: Collection, where: Sequence[Condition], *, project: str | None, limit: int | None = None
+    ) -> int:
+        """Return how many documents meet the conditions, or ``limit`` when there are that many or more."""
         ...
 
     async def claim(
@@ -199,8 +256,15 @@ class Documents(Protocol):
     ) -> Document | None:
         """Set ``changes`` on the first document that meets ``where`` and return it as changed; None when there is none.
 
-        Two callers at once never get the same document while the changes make it fail ``where``.
+        Two callers at once never get the same document while the changes make it fail ``where``. The changes name no
+        field of a unique index.
         """
+        ...
+
+    async def claim_several(
+        self, collection: Collection, where: Sequence[Condition], order: Sequence[str], changes: Body, limit: int
+    ) -> Sequence[Document]:
+        """Do what ``claim`` does to as many of the first documents, in order."""
         ...
 
     async def due_outboxes(
@@ -209,8 +273,15 @@ class Documents(Protocol):
         """Take over outboxes whose time has come: they are ``owner``'s until ``until`` (seconds since the epoch)."""
         ...
 
-    async def outbox(self, ref: Ref) -> tuple[OutgoingEvent, ...]:
-        """Return the waiting events of a document, oldest first; none when the document is absent."""
+    async def outbox(self, ref: Ref, owner: str | None = None) -> tuple[OutgoingEvent, ...]:
+        """Return the waiting events of a document, oldest first; none when the document is absent.
+
+        With ``owner``, also none when the outbox has become somebody else's.
+        """
+        ...
+
+    async def outboxes(self, refs: Sequence[Ref], owner: str) -> Mapping[Ref, tuple[OutgoingEvent, ...]]:
+        """Return in one go what ``outbox`` would for each document; those without waiting events are left out."""
         ...
 
     async def settle(self, published: Mapping[Ref, Sequence[str]]) -> None:

@@ -25,9 +25,9 @@ async def pending_ids(store, **asked):
 async def test_a_settled_event_waits_for_every_group_of_its_topic(store, publish, event):
     await publish(event("e1"))
     assert await store.event_log.backlog() == 2
-    await store.event_log.handled("rendering", "e1")
+    await store.event_log.handled("rendering", ["e1"])
     assert await pending_ids(store) == ["e1"]
-    await store.event_log.handled("gallery", "e1")
+    await store.event_log.handled("gallery", ["e1"])
     assert await pending_ids(store) == []
     assert await store.event_log.backlog() == 0
 
@@ -52,17 +52,17 @@ async def test_pending_events_come_in_the_order_of_publishing_and_in_pages(store
 
 
 async def test_a_group_that_handles_before_the_publisher_has_logged_is_not_asked_again(store, publish, event):
-    await store.event_log.handled("rendering", "e1")
+    await store.event_log.handled("rendering", ["e1"])
     await publish(event("e1"))
     assert await store.event_log.backlog() == 1
-    await store.event_log.handled("gallery", "e1")
+    await store.event_log.handled("gallery", ["e1"])
     assert await pending_ids(store) == []
 
 
 async def test_handling_twice_counts_once_and_leaves_nothing_behind(store, publish, event):
     await publish(event("e1"))
     for _ in range(2):
-        await store.event_log.handled("rendering", "e1")
+        await store.event_log.handled("rendering", ["e1"])
     await publish(event("e2"))
     assert await store.event_log.backlog() == 3
 
@@ -70,7 +70,7 @@ async def test_handling_twice_counts_once_and_leaves_nothing_behind(store, publi
 async def test_an_event_that_is_settled_twice_is_logged_once(store, publish, event):
     await publish(event("e1"))
     for group in ("rendering", "gallery"):
-        await store.event_log.handled(group, "e1")
+        await store.event_log.handled(group, ["e1"])
     await publish(event("e1"))
     assert await pending_ids(store) == []
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -237,3 +238,17 @@ async def test_processes_that_open_one_new_file_together_share_it(path, shots):
         assert connection.execute("SELECT count(*) FROM c_shots").fetchone() == (PROCESSES * INSERTS + 1,)
         shared = connection.execute("SELECT body, version FROM c_shots WHERE id = 'shared'").fetchone()
     assert (json.loads(shared[0]), shared[1]) == ({"sum": PROCESSES * INSERTS}, PROCESSES * INSERTS + 1)
+
+
+async def test_an_index_that_no_longer_serves_is_removed_and_a_new_one_made(path, shots, shot):
+    before = replace(shots, indexes=(("state",),), unique=(("slate",),))
+    store = await SqliteDocuments(path, [before]).open()
+    await store.insert(before, shot("a", slate="1A", queue_key=1))
+    await store.close()
+    store = await SqliteDocuments(path, [shots]).open()
+    await store.insert(shots, shot("b", slate="1A"))
+    await store.close()
+    with sqlite3.connect(path) as connection:
+        sql = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'c_shots' AND sql IS NOT NULL"
+        names = {row[0] for row in connection.execute(sql)}
+    assert names == {"c_shots_outbox", "c_shots_i_state_queue_key_@project_@id"}

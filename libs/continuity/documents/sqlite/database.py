@@ -12,21 +12,43 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from continuity.documents.port import DocumentsBusy, DocumentsUnavailable
 
 T = TypeVar("T")
 Operation: TypeAlias = Callable[[sqlite3.Connection], T]
-_Queued: TypeAlias = tuple[Operation[Any], Future[Any]] | None
 
 BUSY_TIMEOUT_S = 15.0
 QUEUE_LIMIT = 10_000
 GROUP_LIMIT = 128
 _STATEMENT_CACHE = 256
+
+
+@dataclass(eq=False)
+class _Request(Generic[T]):
+    """An operation and who waits for it: a future, and the loop that alone may touch it."""
+
+    operation: Operation[T]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[T]
+    answer: T | None = None
+    error: Exception | None = None
+
+    def deliver(self) -> None:
+        """Answer whoever waits; one that gave up needs no answer."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.answer)  # type: ignore[arg-type]
+
+
+_Requests: TypeAlias = list[_Request[Any]]
 
 
 class Database:
@@ -35,12 +57,12 @@ class Database:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._writes: queue.Queue[_Queued] = queue.Queue(QUEUE_LIMIT)
-        self._reads: queue.Queue[_Queued] = queue.Queue(QUEUE_LIMIT)
+        self._writes: queue.Queue[_Request[Any] | None] = queue.Queue(QUEUE_LIMIT)
+        self._reads: queue.Queue[_Request[Any] | None] = queue.Queue(QUEUE_LIMIT)
         self._closed = False
         self._threads = [
             threading.Thread(target=self._write_in_groups, name="sqlite-writer", daemon=True),
-            threading.Thread(target=self._read_one_by_one, name="sqlite-reader", daemon=True),
+            threading.Thread(target=self._read_in_turn, name="sqlite-reader", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
@@ -63,16 +85,16 @@ class Database:
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
 
-    async def _submit(self, waiting: queue.Queue[_Queued], operation: Operation[T]) -> T:
+    async def _submit(self, waiting: queue.Queue[_Request[Any] | None], operation: Operation[T]) -> T:
         if self._closed:
             raise DocumentsUnavailable(cause="it is closed")
-        future: Future[T] = Future()
+        loop = asyncio.get_running_loop()
+        request: _Request[T] = _Request(operation, loop, loop.create_future())
         try:
-            waiting.put_nowait((operation, future))
+            waiting.put_nowait(request)
         except queue.Full:
             raise DocumentsBusy(waiting=waiting.qsize(), limit=QUEUE_LIMIT) from None
-        # Shielded: a caller that gives up must not leave others of its group without an answer.
-        return await asyncio.shield(asyncio.wrap_future(future))
+        return await request.future
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -87,31 +109,33 @@ class Database:
         return connection
 
     def _write_in_groups(self) -> None:
+        self._work(self._writes, _commit_group)
+
+    def _read_in_turn(self) -> None:
+        self._work(self._reads, _read_group)
+
+    def _work(
+        self,
+        waiting: queue.Queue[_Request[Any] | None],
+        run: Callable[[sqlite3.Connection, _Requests], None],
+    ) -> None:
+        """Run what waits, group after group, until there is a None among it; an error loses the connection."""
         connection: sqlite3.Connection | None = None
-        while group := _take(self._writes):
-            operations = [queued for queued in group if queued is not None]
+        ended = False
+        while not ended:
+            taken = _take(waiting)
+            ended = None in taken
+            group = [request for request in taken if request is not None]
             try:
                 connection = connection or self._connect()
-                _commit_group(connection, operations)
+                run(connection, group)
             except sqlite3.Error as error:
-                _fail(operations, error)
+                for request in group:
+                    request.error = DocumentsUnavailable(cause=str(error))
                 if connection is not None:
                     connection.close()
                 connection = None
-            if None in group:
-                break
-        if connection is not None:
-            connection.close()
-
-    def _read_one_by_one(self) -> None:
-        connection: sqlite3.Connection | None = None
-        while (queued := self._reads.get()) is not None:
-            operation, future = queued
-            try:
-                connection = connection or self._connect()
-                _answer(future, operation(connection))
-            except Exception as error:
-                _refuse(future, error)
+            _deliver(group)
         if connection is not None:
             connection.close()
 
@@ -129,7 +153,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
         time.sleep(0.01)
 
 
-def _take(waiting: queue.Queue[_Queued]) -> list[_Queued]:
+def _take(waiting: queue.Queue[_Request[Any] | None]) -> list[_Request[Any] | None]:
     """Wait for one operation, then take whatever else waits, up to the limit."""
     group = [waiting.get()]
     with contextlib.suppress(queue.Empty):
@@ -138,21 +162,20 @@ def _take(waiting: queue.Queue[_Queued]) -> list[_Queued]:
     return group
 
 
-def _commit_group(connection: sqlite3.Connection, operations: list[tuple[Operation[Any], Future[Any]]]) -> None:
-    answers: list[tuple[Future[Any], Any]] = []
-    refusals: list[tuple[Future[Any], Exception]] = []
-    if not operations:
+def _commit_group(connection: sqlite3.Connection, group: _Requests) -> None:
+    """Run all in one transaction. What one of them raises is its own; of an error of the disk or the lock all hear."""
+    if not group:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for operation, future in operations:
+        for request in group:
             connection.execute("SAVEPOINT operation")
             try:
-                answers.append((future, operation(connection)))
+                request.answer = request.operation(connection)
             except sqlite3.OperationalError:
                 raise  # the disk, the lock: it concerns the whole group
             except Exception as error:
-                refusals.append((future, error))
+                request.error = _translated(error)
                 connection.execute("ROLLBACK TO operation")
             connection.execute("RELEASE operation")
         connection.execute("COMMIT")
@@ -160,24 +183,30 @@ def _commit_group(connection: sqlite3.Connection, operations: list[tuple[Operati
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    for future, answer in answers:
-        _answer(future, answer)
-    for future, refusal in refusals:
-        _refuse(future, refusal)
 
 
-def _fail(operations: list[tuple[Operation[Any], Future[Any]]], error: sqlite3.Error) -> None:
-    for _, future in operations:
-        _refuse(future, error)
+def _read_group(connection: sqlite3.Connection, group: _Requests) -> None:
+    for request in group:
+        try:
+            request.answer = request.operation(connection)
+        except Exception as error:
+            request.error = _translated(error)
 
 
-def _answer(future: Future[Any], answer: object) -> None:
-    if not future.cancelled():
-        future.set_result(answer)
-
-
-def _refuse(future: Future[Any], error: Exception) -> None:
+def _translated(error: Exception) -> Exception:
     if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
-        error = DocumentsUnavailable(cause=str(error))
-    if not future.cancelled():
-        future.set_exception(error)
+        return DocumentsUnavailable(cause=str(error))
+    return error
+
+
+def _deliver(group: Sequence[_Request[Any]]) -> None:
+    """Wake each loop once for all its answers: waking it is what costs."""
+    for loop in {request.loop for request in group}:
+        answered = [request for request in group if request.loop is loop]
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(_deliver_all, answered)
+
+
+def _deliver_all(answered: Sequence[_Request[Any]]) -> None:
+    for request in answered:
+        request.deliver()

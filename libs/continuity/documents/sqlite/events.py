@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from continuity.documents.port import OutgoingEvent
 from continuity.documents.sqlite.database import Database
@@ -22,6 +22,8 @@ SCHEMA = [
     # A group may handle an event before its publisher has logged it.
     "CREATE TABLE IF NOT EXISTS event_early (grp TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (grp, id)) WITHOUT ROWID",
 ]
+
+BACKLOG_COUNTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,15 @@ class EventLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def handled(self, group: str, event_id: str) -> None:
-        """Note that a group has handled an event."""
+    async def handled(self, group: str, event_ids: Sequence[str]) -> None:
+        """Note that a group has handled events, all of them in one durable write."""
 
         def note(connection: sqlite3.Connection) -> None:
-            pending = connection.execute("DELETE FROM event_pending WHERE grp = ? AND id = ?", (group, event_id))
-            logged = "SELECT 1 FROM event_log WHERE id = ?"
-            if pending.rowcount == 0 and connection.execute(logged, (event_id,)).fetchone() is None:
-                connection.execute("INSERT OR IGNORE INTO event_early VALUES (?, ?)", (group, event_id))
+            for event_id in event_ids:
+                _note(connection, group, event_id)
 
-        await self._database.write(note)
+        if event_ids:
+            await self._database.write(note)
 
     async def pending(self, after: int = 0, limit: int = 500) -> tuple[LoggedEvent, ...]:
         """Return logged events beyond ``after`` that some group has not handled, in the order of publishing."""
@@ -59,16 +60,28 @@ class EventLog:
         return tuple(LoggedEvent(seq, decode(json.loads(event))) for seq, event in rows)
 
     async def backlog(self) -> int:
-        """Return how many deliveries are outstanding."""
-        sql = "SELECT count(*) FROM event_pending"
+        """Return how many deliveries are outstanding, or the most that are counted."""
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM event_pending LIMIT {BACKLOG_COUNTED})"
         count: int = await self._database.read(lambda connection: connection.execute(sql).fetchone()[0])
         return count
+
+
+def _note(connection: sqlite3.Connection, group: str, event_id: str) -> None:
+    pending = connection.execute("DELETE FROM event_pending WHERE grp = ? AND id = ?", (group, event_id))
+    logged = "SELECT 1 FROM event_log WHERE id = ?"
+    if pending.rowcount == 0 and connection.execute(logged, (event_id,)).fetchone() is None:
+        connection.execute("INSERT OR IGNORE INTO event_early VALUES (?, ?)", (group, event_id))
 
 
 def append(
     connection: sqlite3.Connection, events: Sequence[OutgoingEvent], groups: Mapping[str, Sequence[str]]
 ) -> None:
-    """Log events and let them wait for the groups of their topic that have not handled them already."""
+    """Log events and let them wait for the groups of their topic that have not handled them already.
+
+    Without any groups nothing is logged: the broker remembers by itself.
+    """
+    if not groups:
+        return
     for event in events:
         row = (event.id, json.dumps(encode(event)))
         if connection.execute("INSERT OR IGNORE INTO event_log (id, event) VALUES (?, ?)", row).rowcount == 0:
@@ -81,7 +94,7 @@ def append(
 
 def encode(event: OutgoingEvent) -> dict[str, object]:
     """Return the event as JSON holds it: the payload in hexadecimal digits."""
-    return {**asdict(event), "payload": event.payload.hex(), "headers": dict(event.headers)}
+    return {**vars(event), "payload": event.payload.hex(), "headers": dict(event.headers)}
 
 
 def decode(stored: dict[str, object]) -> OutgoingEvent:

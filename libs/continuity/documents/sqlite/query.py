@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from continuity.documents.paging import ID, PROJECT, Bound, total_order, within
 from continuity.documents.port import Collection, Condition
+
+FIELDS = "project, id, version, body, inbox"
 
 
 def table(collection: Collection) -> str:
@@ -13,91 +16,103 @@ def table(collection: Collection) -> str:
     return f'"c_{collection.name}"'
 
 
-def column(field: str) -> str:
-    """Return the expression for a body field; indexes use the same one."""
-    return f"json_extract(body, '$.{field}')"
-
-
-def schema(collection: Collection) -> list[str]:
-    """Return the statements that create the collection's table and indexes."""
+def schema(collection: Collection) -> dict[str, str]:
+    """Return the statements that create the collection's table and indexes, by the name of what they create."""
     name = table(collection)
-    statements = [
-        f"CREATE TABLE IF NOT EXISTS {name} (project TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,"
-        " body TEXT NOT NULL, inbox TEXT NOT NULL DEFAULT '[]', outbox TEXT, outbox_due_time REAL, outbox_owner TEXT,"
-        " PRIMARY KEY (project, id))",
-        f'CREATE INDEX IF NOT EXISTS "c_{collection.name}_outbox" ON {name} (outbox_due_time)'
-        " WHERE outbox_due_time IS NOT NULL",
-    ]
+    columns = (
+        "project TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL,"
+        " inbox TEXT NOT NULL DEFAULT '[]', outbox TEXT, outbox_due_time REAL, outbox_owner TEXT"
+    )
+    statements = {
+        f"c_{collection.name}": f"CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY (project, id))",
+        f"c_{collection.name}_outbox": f'CREATE INDEX IF NOT EXISTS "c_{collection.name}_outbox" ON {name}'
+        " (outbox_due_time) WHERE outbox_due_time IS NOT NULL",
+    }
     for fields in collection.unique:
-        columns = ", ".join(column(field) for field in fields)
-        present = " AND ".join(f"{column(field)} IS NOT NULL" for field in fields)
-        statements.append(
-            f"CREATE UNIQUE INDEX IF NOT EXISTS {_index(collection, 'u', fields)} ON {name} (project, {columns})"
-            f" WHERE {present}"
-        )
+        present = " AND ".join(f"{_expression(field)} IS NOT NULL" for field in fields)
+        statements |= _index(collection, "u", [PROJECT, *fields], f" WHERE {present}")
     for fields in collection.indexes:
-        columns = ", ".join(_ordered(field) for field in fields)
-        statements.append(f"CREATE INDEX IF NOT EXISTS {_index(collection, 'i', fields)} ON {name} ({columns})")
+        statements |= _index(collection, "i", total_order(fields))
+    for fields in filter(None, collection.listings):  # the primary key is the listing by id
+        statements |= _index(collection, "l", within(fields))
     return statements
 
 
-def where_clause(conditions: Sequence[Condition], project: str | None) -> tuple[str, list[Any]]:
-    """Return ``WHERE …`` (or nothing) and its parameters."""
-    terms: list[str] = []
-    parameters: list[Any] = []
-    if project is not None:
-        terms.append("project = ?")
-        parameters.append(project)
-    for condition in conditions:
-        term, values = _term(condition)
-        terms.append(term)
-        parameters.extend(values)
-    return (f" WHERE {' AND '.join(terms)}" if terms else ""), parameters
+def select(
+    collection: Collection,
+    where: Sequence[Condition],
+    project: str | None,
+    order: Sequence[str],
+    *,
+    limit: int,
+    bounds: Sequence[Bound] = (),
+) -> tuple[str, list[Any]]:
+    """Return the statement that finds the first documents in order, and its parameters."""
+    asked = _asked(where, project, bounds)
+    clause, parameters = _where(asked)
+    # What is equal has no order; SQLite does not see that of an expression.
+    equal = {each.field for each in asked if each.operator == "="}
+    by = ", ".join(_ordered(field) for field in total_order(order) if field.lstrip("-") not in equal) or "id"
+    sql = f"SELECT {FIELDS} FROM {table(collection)}{clause} ORDER BY {by} LIMIT ?"
+    return sql, [*parameters, limit]
 
 
-def order_clause(order: Sequence[str]) -> str:
-    """Return ``ORDER BY …``, ended by project and id so that it is total."""
-    return " ORDER BY " + ", ".join([*(_ordered(field) for field in order), "project", "id"])
+def counted(
+    collection: Collection, where: Sequence[Condition], project: str | None, limit: int | None
+) -> tuple[str, list[Any]]:
+    """Return the statement that counts documents up to a limit, and its parameters."""
+    clause, parameters = _where(_asked(where, project))
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM {table(collection)}{clause} LIMIT ?)"
+    return sql, [*parameters, -1 if limit is None else limit]
 
 
-def behind_clause(order: Sequence[str], place: Sequence[Any]) -> tuple[str, list[Any]]:
-    """Return the condition that a document stands behind a place in the order, and its parameters.
-
-    SQLite has no comparison of rows with mixed directions, so it is spelt out: equal up to a column, behind in it.
-    """
-    columns = [(column(field.lstrip("-")), field.startswith("-")) for field in order]
-    columns += [("project", False), ("id", False)]
-    terms: list[str] = []
-    parameters: list[Any] = []
-    for index, (expression, descending) in enumerate(columns):
-        equal = [f"{earlier} IS ?" for earlier, _ in columns[:index]]
-        terms.append("(" + " AND ".join([*equal, _behind(expression, descending, place[index] is None)]) + ")")
-        parameters += [*place[:index], *([] if place[index] is None else [place[index]])]
-    return "(" + " OR ".join(terms) + ")", parameters
+def taken_over(collection: Collection) -> str:
+    """Return the statement that takes over due outboxes; its parameters are until, owner, now and a limit."""
+    name = table(collection)
+    return (
+        f"UPDATE {name} SET outbox_due_time = ?, outbox_owner = ? WHERE rowid IN"
+        f" (SELECT rowid FROM {name} WHERE outbox_due_time <= ? ORDER BY outbox_due_time LIMIT ?)"
+        " RETURNING project, id"
+    )
 
 
-def _behind(expression: str, descending: bool, absent: bool) -> str:
-    """Missing values come first in ascending order and last in descending order."""
-    if absent:
-        return "0" if descending else f"{expression} IS NOT NULL"
-    return f"({expression} < ? OR {expression} IS NULL)" if descending else f"{expression} > ?"
+def _asked(where: Sequence[Condition], project: str | None, bounds: Sequence[Bound] = ()) -> list[Condition | Bound]:
+    own = [] if project is None else [Bound(PROJECT, "=", project)]
+    return [*own, *where, *bounds]
+
+
+def _where(asked: Sequence[Condition | Bound]) -> tuple[str, list[Any]]:
+    terms = [_term(each) for each in asked]
+    clause = f" WHERE {' AND '.join(term for term, _ in terms)}" if terms else ""
+    return clause, [value for _, values in terms for value in values]
+
+
+def _term(condition: Condition | Bound) -> tuple[str, list[Any]]:
+    expression = _expression(condition.field)
+    if condition.operator == "in":
+        return _among(expression, condition.value)
+    if condition.value is None:
+        return f"{expression} {'IS NULL' if condition.operator == '=' else 'IS NOT NULL'}", []
+    return f"{expression} {condition.operator} ?", [condition.value]
+
+
+def _among(expression: str, asked: Sequence[Any]) -> tuple[str, list[Any]]:
+    values = [value for value in asked if value is not None]
+    among = f"{expression} IN ({', '.join('?' * len(values))})"
+    return among if len(values) == len(asked) else f"({among} OR {expression} IS NULL)", values
+
+
+def _index(collection: Collection, kind: str, fields: Sequence[str], where: str = "") -> dict[str, str]:
+    name = "_".join([f"c_{collection.name}", kind, *fields])
+    columns = ", ".join(map(_ordered, fields))
+    create = "CREATE UNIQUE INDEX" if kind == "u" else "CREATE INDEX"
+    return {name: f'{create} IF NOT EXISTS "{name}" ON {table(collection)} ({columns}){where}'}
 
 
 def _ordered(field: str) -> str:
-    return f"{column(field[1:])} DESC" if field.startswith("-") else column(field)
+    return f"{_expression(field[1:])} DESC" if field.startswith("-") else _expression(field)
 
 
-def _index(collection: Collection, kind: str, fields: Sequence[str]) -> str:
-    return '"' + "_".join([f"c_{collection.name}", kind, *(field.lstrip("-") for field in fields)]) + '"'
-
-
-def _term(condition: Condition) -> tuple[str, list[Any]]:
-    expression = column(condition.field)
-    if condition.operator == "in":
-        values = [value for value in condition.value if value is not None]
-        among = f"{expression} IN ({', '.join('?' * len(values))})"
-        absent = f"({among} OR {expression} IS NULL)"
-        return among if len(values) == len(condition.value) else absent, values
-    if condition.operator == "=" and condition.value is None:
-        return f"{expression} IS NULL", []
-    return f"{expression} {condition.operator} ?", [condition.value]
+def _expression(field: str) -> str:
+    """Indexes and queries use the same expression, or SQLite would not see that they fit."""
+    return field[1:] if field in {PROJECT, ID} else f"json_extract(body, '$.{field}')"
