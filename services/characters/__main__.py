@@ -5,4 +5,4 @@ from services.characters.bootstrap import COLLECTIONS, bootstrap
 from services.characters.settings import Settings
 
 if __name__ == "__main__":
-    run_service(Settings(), COLLECTIONS, bootstrap)
+    run_service("characters", Settings, COLLECTIONS, bootstrap)

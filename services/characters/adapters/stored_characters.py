@@ -11,7 +11,8 @@ from services.characters.domain.character import INGESTED, READY, Character
 from services.characters.domain.errors import CharacterMissing, CharacterNameTaken
 from services.characters.domain.names import name_key
 
-CHARACTERS = Collection("characters", unique=(("name_key",),), indexes=(("state",),))
+PHOTO, PICTURE = "photo.key", "picture.key"
+CHARACTERS = Collection("characters", unique=(("name_key",),), indexes=((PHOTO,), (PICTURE,)), listings=((),))
 
 
 class StoredCharacters:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from continuity.api.events.v1 import analysis_events_pb2, matte_events_pb2
 from continuity.kernel.values import Failure, ObjectRef
-from continuity.messaging.consumer import Subscription
+from continuity.messaging.handling import Subscription
 from continuity.messaging.topics import Topic
 from continuity.wire.conversion import from_message
 from services.characters.handlers.take_answers import TakeAnswers

@@ -9,7 +9,8 @@ from continuity.messaging.repository import Aggregates
 from services.matting.domain.errors import MatteMissing
 from services.matting.domain.matte import MatteRecord
 
-MATTES = Collection("mattes", indexes=(("character_id", "-version"),))
+MATTE = "matte.key"
+MATTES = Collection("mattes", indexes=((MATTE,),), listings=(("character_id", "-version"),))
 
 
 class StoredMattes:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from continuity.api.events.v1 import character_events_pb2 as pb
-from continuity.kernel.errors import ContinuityError
 from continuity.kernel.values import Failure, ObjectRef
-from continuity.messaging.consumer import Subscription
 from continuity.messaging.envelope import Event
+from continuity.messaging.handling import Subscription
 from continuity.messaging.topics import Topic
 from continuity.wire.conversion import from_message
 from services.matting.handlers.matte_character import MatteCharacter
@@ -21,8 +20,8 @@ def subscription(matte: MatteCharacter, topics: Mapping[str, Topic]) -> Subscrip
         picture = from_message(event.picture, ObjectRef)
         await matte(project, event.character_id, event.version, picture, event.keep_background)
 
-    async def given_up(event: Event, error: ContinuityError) -> None:
+    async def given_up(event: Event, failure: Failure) -> None:
         message = pb.CharacterIngested.FromString(event.payload)
-        await matte.give_up(event.project, message.character_id, message.version, Failure.of(error))
+        await matte.give_up(event.project, message.character_id, message.version, failure)
 
     return Subscription(topics["continuity.character.v1"], {pb.CharacterIngested: ingested}, given_up)

@@ -9,7 +9,7 @@ from continuity.messaging.repository import Aggregates
 from services.vision.domain.analysis import AnalysisRecord
 from services.vision.domain.errors import AnalysisMissing
 
-ANALYSES = Collection("analyses", indexes=(("character_id", "-version"),))
+ANALYSES = Collection("analyses", listings=(("character_id", "-version"),))
 
 
 class StoredAnalyses:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from continuity.api.events.v1 import character_events_pb2 as pb
-from continuity.kernel.errors import ContinuityError
 from continuity.kernel.values import Failure
-from continuity.messaging.consumer import Subscription
 from continuity.messaging.envelope import Event
+from continuity.messaging.handling import Subscription
 from continuity.messaging.topics import Topic
 from services.vision.handlers.analyze_character import AnalyzeCharacter
 
@@ -19,8 +18,8 @@ def subscription(analyze: AnalyzeCharacter, topics: Mapping[str, Topic]) -> Subs
     async def ingested(project: str, event: pb.CharacterIngested) -> None:
         await analyze(project, event.character_id, event.version, event.name, event.picture.key)
 
-    async def given_up(event: Event, error: ContinuityError) -> None:
+    async def given_up(event: Event, failure: Failure) -> None:
         message = pb.CharacterIngested.FromString(event.payload)
-        await analyze.give_up(event.project, message.character_id, message.version, Failure.of(error))
+        await analyze.give_up(event.project, message.character_id, message.version, failure)
 
     return Subscription(topics["continuity.character.v1"], {pb.CharacterIngested: ingested}, given_up)

@@ -99,3 +99,29 @@ async def test_errors_tell_no_paths(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(caught.value)
     with pytest.raises(ObjectMissing):
         await store.get(KEY)
+
+
+async def test_the_same_bytes_put_again_renew_the_time_of_the_file(tmp_path: Path) -> None:
+    store = FilesystemObjectStore(tmp_path)
+    await store.put(KEY, b"picture", "image/png")
+    os.utime(stored_file(tmp_path), (1_000.0, 1_000.0))
+    assert [each.modified_time for each in (await store.list("")).objects] == [1_000.0]
+    await store.put(KEY, b"picture", "image/png")
+    (listed,) = (await store.list("")).objects
+    assert abs(listed.modified_time - time.time()) < 60
+
+
+async def test_a_damaged_file_keeps_no_other_from_being_listed(tmp_path: Path) -> None:
+    store = FilesystemObjectStore(tmp_path)
+    await store.put(KEY, b"picture", "image/png")
+    stored_file(tmp_path).write_bytes(b"")
+    await store.put("film/other", b"picture", "image/png")
+    assert [each.key for each in (await store.list("")).objects] == [KEY, "film/other"]
+
+
+async def test_a_folder_that_is_gone_fails_the_check(tmp_path: Path) -> None:
+    store = FilesystemObjectStore(tmp_path)
+    await store.check()
+    (tmp_path / "incoming").rmdir()
+    with pytest.raises(ObjectStoreUnavailable):
+        await store.check()
