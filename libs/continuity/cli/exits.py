@@ -41,6 +41,7 @@ _BY_STATUS = {
     grpc.StatusCode.ALREADY_EXISTS: ExitCode.CONFLICT,
     grpc.StatusCode.FAILED_PRECONDITION: ExitCode.CONFLICT,
     grpc.StatusCode.ABORTED: ExitCode.CONFLICT,
+    grpc.StatusCode.DATA_LOSS: ExitCode.FAILED,
 }
 
 

@@ -7,7 +7,7 @@ import typer
 from typer.exceptions import TyperException
 
 from continuity import __version__
-from continuity.cli.commands import characters, demo, doctor, jobs, locations, render, up
+from continuity.cli.commands import characters, dead_letters, demo, doctor, jobs, locations, render, up
 from continuity.cli.exits import HELP
 from continuity.cli.failures import wrong_usage
 from continuity.cli.output import Output
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(characters.app)
 app.add_typer(locations.app)
 app.add_typer(jobs.app)
+app.add_typer(dead_letters.app)
 app.command("render")(render.render)
 app.command("demo")(demo.demo)
 app.command("up")(up.up)

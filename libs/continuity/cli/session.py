@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 import typer
 from pydantic import ValidationError
 
+from continuity import __version__
 from continuity.cli.exits import ExitCode, exit_code
 from continuity.cli.failures import failure
 from continuity.cli.output import Output
@@ -17,6 +18,9 @@ from continuity.cli.runtime import join_or_start
 from continuity.cli.settings import Settings
 from continuity.client import CallFailed, ContinuityClient
 from continuity.kernel.errors import ContinuityError
+from continuity.telemetry.names import COMMAND
+from continuity.telemetry.setup import set_up_telemetry
+from continuity.telemetry.tracing import span
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
 
@@ -62,4 +66,9 @@ def execute(work: Work, *, as_json: bool) -> None:
 async def _in_session(work: Work, output: Output) -> ExitCode | None:
     settings = Settings()
     output.command = settings.command
-    return await work(Session(settings, output))
+    telemetry = set_up_telemetry("cli", settings.otlp_endpoint, __version__)
+    try:
+        with span(COMMAND, work.__module__.rpartition(".")[2]):
+            return await work(Session(settings, output))
+    finally:
+        await asyncio.to_thread(telemetry.shutdown)

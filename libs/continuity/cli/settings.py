@@ -24,6 +24,8 @@ class Settings(BaseSettings):
     data_home: Path = Field(default=_DATA_HOME, validation_alias="XDG_DATA_HOME")
     home: Path = Field(default_factory=lambda data: data["data_home"] / "continuity")
     """Where the embedded runtime keeps its state."""
+    otlp_endpoint: str = Field(default="", pattern=r"^(https?://.+)?$")
+    """Where the command's own traces go, ``http(s)://host:port``; empty: nowhere."""
 
     @field_validator("home", "data_home")
     @classmethod

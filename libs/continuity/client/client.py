@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from continuity.client.characters import Characters
+from continuity.client.dead_letters import DeadLetters
 from continuity.client.locations import Locations
 from continuity.client.shots import Shots
 from continuity.client.transport import Backoff, Transport
@@ -37,6 +38,7 @@ class ContinuityClient:
         self.locations = Locations(transport)
         self.vocabulary = Vocabulary(transport)
         self.shots = Shots(transport)
+        self.dead_letters = DeadLetters(transport)
 
     async def __aenter__(self) -> Self:
         return self

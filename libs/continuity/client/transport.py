@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -32,19 +33,56 @@ class Backoff:
         return random.uniform(0, min(self.longest_s, self.first_s * 2 ** (failures - 1)))
 
 
+class RetryBudget:
+    """Allows a small burst of repetitions, and beyond it one for every ten calls.
+
+    So a service that is down or full sees a tenth more of calls from its clients, not a multiple of them.
+    """
+
+    def __init__(self, burst: float = 10.0, share: float = 0.1) -> None:
+        self._burst = burst
+        self._share = share
+        self._left = burst
+
+    def note_call(self) -> None:
+        """Take note of a call that is not a repetition."""
+        self._left = min(self._burst, self._left + self._share)
+
+    def take(self) -> bool:
+        """Tell whether a call may be repeated now; if so, that is one less."""
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+    def give_back(self) -> None:
+        """Take note that a repetition has done what the call was to do."""
+        self._left = min(self._burst, self._left + 1)
+
+
 class Transport:
     """Makes the calls of one project on one channel."""
 
     def __init__(self, channel: grpc.aio.Channel, project: str, timeout_s: float, backoff: Backoff) -> None:
         self.channel = channel
-        self._metadata = ((PROJECT_HEADER, project),)
+        self._project = project
+        self._metadata: tuple[tuple[str, str], ...] = ((PROJECT_HEADER, project),)
         self._timeout_s = timeout_s
         self._backoff = backoff
+        self._budget = RetryBudget()
+
+    def to(self, header: str, value: str) -> Self:
+        """Return the same with one more header, by which a proxy routes."""
+        routed = type(self)(self.channel, self._project, self._timeout_s, self._backoff)
+        routed._metadata = (*self._metadata, (header, value))
+        routed._budget = self._budget
+        return routed
 
     async def unary(self, method: grpc.aio.UnaryUnaryMultiCallable[Q, A], request: Q, *, repeatable: bool) -> A:
         """Call; where the call is repeatable, again while the service is UNAVAILABLE. Raises ``CallFailed``.
 
-        The deadline covers all attempts together.
+        A service that is full is called again after the delay that it asks for, if it names one. The deadline covers
+        all attempts together, and the budget all calls.
         """
 
         async def attempt(timeout_s: float) -> A:
@@ -67,16 +105,19 @@ class Transport:
         The stream must be one that starts with the present state. The count of attempts starts over with every answer.
         """
         failures = 0
+        self._budget.note_call()
         while True:
             call = method(request, metadata=self._metadata)
             try:
                 async for answer in call:
+                    if failures:
+                        self._budget.give_back()
                     failures = 0
                     yield answer
                 return
             except grpc.aio.AioRpcError as error:
                 failures += 1
-                await self._wait_or_raise(error, failures, self._backoff.attempts)
+                await self._wait_or_raise(call_failed(error), failures, self._backoff.attempts, math.inf)
             finally:
                 call.cancel()
 
@@ -84,15 +125,31 @@ class Transport:
         clock = asyncio.get_running_loop()
         deadline = clock.time() + self._timeout_s
         failures = 0
+        earlier: CallFailed | None = None
+        self._budget.note_call()
         while True:
             try:
                 return await attempt(max(deadline - clock.time(), 0.0))
             except grpc.aio.AioRpcError as error:
-                failures += 1
-                await self._wait_or_raise(error, failures, attempts)
+                failed = call_failed(error)
+                if earlier is not None and failed.status is grpc.StatusCode.DEADLINE_EXCEEDED:
+                    raise earlier from None  # why the call was repeated says more
+                earlier, failures = failed, failures + 1
+                await self._wait_or_raise(failed, failures, attempts, deadline - clock.time())
 
-    async def _wait_or_raise(self, error: grpc.aio.AioRpcError, failures: int, attempts: int) -> None:
-        failed: CallFailed = call_failed(error)
-        if error.code() is not grpc.StatusCode.UNAVAILABLE or failures >= attempts:
+    async def _wait_or_raise(self, failed: CallFailed, failures: int, attempts: int, left_s: float) -> None:
+        wait_s = self._wait_s(failed, failures)
+        if wait_s is None or wait_s >= left_s or failures >= attempts or not self._budget.take():
             raise failed from None
-        await asyncio.sleep(self._backoff.wait_s(failures))
+        await asyncio.sleep(wait_s)
+
+    def _wait_s(self, failed: CallFailed, failures: int) -> float | None:
+        """Return the wait before the call may be repeated; None where it must not be."""
+        # An error of our own says which; without a reason a proxy has lost the service amid the answer.
+        torn = failed.status is grpc.StatusCode.INTERNAL and not failed.told
+        if torn or failed.status is grpc.StatusCode.UNAVAILABLE:
+            return self._backoff.wait_s(failures)
+        if failed.status is grpc.StatusCode.RESOURCE_EXHAUSTED and failed.retry_after_s is not None:
+            # Never sooner than asked, and not all clients at once.
+            return failed.retry_after_s + self._backoff.wait_s(1)
+        return None

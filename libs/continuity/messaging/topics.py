@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from continuity.kernel.errors import InvalidValue
+from continuity.messaging.envelope import MAX_RECORD_BYTES
 
 TOPICS_FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "kafka" / "topics"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One event as it may stand on a topic; ``payload`` is its protobuf message in JSON, named as in the proto."""
+
+    type: str
+    subject: str
+    payload: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,8 @@ class Topic:
     events: tuple[str, ...]
     dead_letter: str
     outbox: bool
+    description: str = ""
+    examples: tuple[Example, ...] = field(default=(), compare=False)
 
 
 def load_topics(folder: Path = TOPICS_FOLDER) -> Mapping[str, Topic]:
@@ -56,6 +68,8 @@ def _topic(path: Path) -> Topic:
             events=tuple(declared["events"]),
             dead_letter=declared.get("dead_letter", ""),
             outbox=bool(declared.get("outbox", True)),
+            description=declared["description"],
+            examples=tuple(Example(**example) for example in declared["examples"]),
         )
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise InvalidValue(field=f"{path.name}: {error}", value=declared, limit="see the other topics") from error
@@ -66,6 +80,13 @@ def consumer_groups(topics: Mapping[str, Topic]) -> dict[str, tuple[str, ...]]:
     return {topic.name: topic.consumers for topic in topics.values() if topic.outbox}
 
 
+def topics_of(service: str, topics: Mapping[str, Topic]) -> dict[str, Topic]:
+    """Return what a service cannot do without, by name: what it owns and consumes, with the dead letters of these."""
+    return broker_topics(
+        {name: topic for name, topic in topics.items() if service == topic.owner or service in topic.consumers}
+    )
+
+
 def broker_topics(topics: Mapping[str, Topic]) -> dict[str, Topic]:
     """Return the topics to create by name, dead-letter topics included."""
     every = dict(topics)
@@ -73,3 +94,14 @@ def broker_topics(topics: Mapping[str, Topic]) -> dict[str, Topic]:
         if topic.dead_letter:
             every.setdefault(topic.dead_letter, topic)
     return every
+
+
+def topic_settings(topic: Topic, copies: int) -> dict[str, str]:
+    """Return the broker's settings of a topic; with several copies, most of them must have a record to confirm it."""
+    settings = {
+        "cleanup.policy": "delete",
+        "max.message.bytes": str(MAX_RECORD_BYTES),
+        "retention.bytes": "-1",
+        "retention.ms": str(-1 if topic.retention_s is None else int(topic.retention_s * 1_000)),
+    }
+    return settings | ({"min.insync.replicas": str(copies // 2 + 1)} if copies > 1 else {})

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from continuity.api.rendering.v1.job_pb2 import JOB_STATE_READY
 from tests.unit.cli.conftest import Run
 from tests.unit.client.fakes import CANCELLED
 from tests.unit.client.studio import Studio
@@ -87,3 +88,22 @@ def test_jobs_or_a_submission_must_be_given(run: Run, command: str, arguments: t
     ended = run("jobs", command, *arguments)
     assert ended.code == 2
     assert "give either jobs or --submission" in ended.err
+
+
+def test_a_job_shows_its_place_its_deadline_and_why_its_last_attempt_failed(
+    run: Run, submission: str, studio: Studio
+) -> None:
+    job = studio.jobs[f"{submission}-job-0"]
+    job.state, job.queue_position, job.attempts = JOB_STATE_READY, 1_000, 1
+    job.expire_time.FromJsonString("2030-01-02T03:04:05Z")
+    job.last_failure.message = "no space left"
+    shown = run("jobs", "show", job.id).out
+    assert "ready (1000 or more ahead)" in shown
+    assert "no space left" in shown
+    assert "2030-01-02T03:04:05Z" in shown
+
+
+def test_the_reason_of_a_failure_is_shown_once(run: Run, submission: str, studio: Studio) -> None:
+    job = studio.jobs[f"{submission}-job-0"]
+    job.failure.message = job.last_failure.message = "no space left"
+    assert run("jobs", "show", job.id).out.count("no space left") == 1

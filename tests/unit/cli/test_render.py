@@ -304,3 +304,20 @@ def test_the_demo_renders_the_example_and_says_what_to_try_next(
 def test_a_demo_without_the_repository_ends_with_3(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("continuity.cli.commands.demo.FILM", tmp_path / "none.yaml")
     assert run("demo").code == 3
+
+
+def test_shots_can_be_given_a_time_within_which_they_are_wanted(
+    run: Run, shot_list: Path, tmp_path: Path, studio: Studio
+) -> None:
+    run("render", shot_list, "--out", tmp_path / "out", "--within", "30m", "--no-wait")
+    run("render", shot_list, "--out", tmp_path / "out", "--no-wait")
+    within, at_any_time = (each for each in studio.requests if isinstance(each, SubmitShotsRequest))
+    assert within.time_to_live.seconds == 1_800
+    assert not at_any_time.HasField("time_to_live")
+    assert within.request_id != at_any_time.request_id
+
+
+def test_a_time_that_is_none_ends_with_2_naming_it(run: Run, shot_list: Path, tmp_path: Path) -> None:
+    ended = run("render", shot_list, "--out", tmp_path / "out", "--within", "soon")
+    assert ended.code == 2
+    assert "'soon' is no time from 1s to 7d" in ended.err

@@ -41,6 +41,7 @@ class Studio:
     projects: set[str] = field(default_factory=set)
     calls: Counter[str] = field(default_factory=Counter)
     faults: dict[str, list[grpc.StatusCode]] = field(default_factory=dict)
+    refusals: dict[str, list[ContinuityError]] = field(default_factory=dict)
     failing_shots: set[tuple[str, int]] = field(default_factory=set)
     hanging: set[str] = field(default_factory=set)
     hung: threading.Event = field(default_factory=threading.Event)
@@ -57,6 +58,8 @@ class Studio:
         self.projects.add(dict(context.invocation_metadata())["x-continuity-project"])
         if self.faults.get(method):
             await context.abort(self.faults[method].pop(0), "a fault of the test")
+        if self.refusals.get(method):
+            await refuse(context, self.refusals[method].pop(0))
         if method in self.hanging:
             self.hung.set()
             try:

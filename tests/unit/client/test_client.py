@@ -7,12 +7,17 @@ from continuity.api.common.v1.shot_pb2 import LOCATION_TYPE_EXTERIOR, Shot
 from continuity.api.rendering.v1.job_pb2 import JOB_STATE_CANCELLED, JOB_STATE_SUCCEEDED
 from continuity.api.rendering.v1.render_service_pb2 import SubmitShotsRequest
 from continuity.client import CallFailed, CharacterGone, CharacterNotReady, ContinuityClient, KeyframeDamaged
+from continuity.kernel.errors import Unavailable
 from tests.unit.client.conftest import IMPATIENT
 from tests.unit.client.fakes import READY
 from tests.unit.client.studio import Studio
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 SHOTS = SubmitShotsRequest(film="Pilot", shots=[Shot(scene_id="1", shot_number=number) for number in (1, 2, 3)])
+
+
+class Away(Unavailable):
+    template = "the store is away"
 
 
 async def finished_job(client: ContinuityClient):
@@ -113,10 +118,10 @@ async def test_a_refusal_keeps_status_reason_message_and_values(client: Continui
 
 
 async def test_an_error_of_the_network_has_its_status_as_reason(client: ContinuityClient, studio: Studio) -> None:
-    studio.faults["GetJob"] = [grpc.StatusCode.INTERNAL]
+    studio.faults["GetJob"] = [grpc.StatusCode.UNKNOWN]
     with pytest.raises(CallFailed) as failed:
         await client.shots.get("any")
-    assert (failed.value.reason, failed.value.metadata) == ("INTERNAL", {})
+    assert (failed.value.reason, failed.value.metadata) == ("UNKNOWN", {})
 
 
 async def test_a_service_that_is_away_for_a_moment_is_called_again(client: ContinuityClient, studio: Studio) -> None:
@@ -165,6 +170,16 @@ async def test_a_call_has_a_deadline(address: str, studio: Studio) -> None:
         with pytest.raises(CallFailed) as failed:
             await client.shots.get("any")
     assert failed.value.status is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_when_the_time_is_over_amid_a_repetition_the_reason_for_it_is_told(address: str, studio: Studio) -> None:
+    studio.refusals["GetJob"] = [Away()]
+    studio.hanging.add("GetJob")
+    async with ContinuityClient(address, timeout_s=0.5, backoff=IMPATIENT) as client:
+        with pytest.raises(CallFailed, match="the store is away") as failed:
+            await client.shots.get("any")
+    assert failed.value.status is UNAVAILABLE
+    assert studio.calls["GetJob"] == 2
 
 
 async def test_a_watch_goes_on_after_an_interruption(client: ContinuityClient, studio: Studio) -> None:

@@ -24,6 +24,8 @@ from continuity.wire.conversion import word
 app = typer.Typer(name="jobs", help="Shots on their way to keyframes.", no_args_is_help=True)
 
 MAX_PAGE_SIZE = 500
+MOST_AHEAD = 1_000
+"""Up to here, services count who stands ahead of a job."""
 
 JobIds = Annotated[list[str] | None, typer.Argument(metavar="[JOB]…", help="Ids of jobs.", show_default=False)]
 Submission = Annotated[str, typer.Option("--submission", help="All jobs of this submission.", show_default=False)]
@@ -145,7 +147,10 @@ def _row(job: Job) -> tuple[str, ...]:
 
 def _state(job: Job) -> str:
     state = word(JobState.DESCRIPTOR, job.state)
-    return f"{state} ({job.queue_position} ahead)" if job.HasField("queue_position") else state
+    if not job.HasField("queue_position"):
+        return state
+    more = " or more" if job.queue_position >= MOST_AHEAD else ""
+    return f"{state} ({job.queue_position}{more} ahead)"
 
 
 def _described(job: Job) -> dict[str, str]:
@@ -159,7 +164,9 @@ def _described(job: Job) -> dict[str, str]:
         "cast": ", ".join(member.name for member in job.cast),
         "state": _state(job),
         "failure": job.failure.message,
+        "last failure": job.last_failure.message if job.last_failure != job.failure else "",
         "attempts": str(job.attempts or ""),
+        "expires": job.expire_time.ToJsonString() if job.HasField("expire_time") else "",
         "prompt": job.prompt.text,
         "negative": job.prompt.negative,
         "seed": str(job.prompt.seed) if job.HasField("prompt") else "",

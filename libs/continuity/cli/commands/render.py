@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from continuity.cli.durations import seconds
 from continuity.cli.exits import ExitCode
 from continuity.cli.film.render import Order, render_film
 from continuity.cli.film.submission import Overrides
@@ -22,6 +23,10 @@ def render(
     style: Annotated[str | None, typer.Option(help="Style of every shot, whatever the list says.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of the film.")] = None,
     priority: Annotated[int, typer.Option(min=0, max=100, help="Higher goes first.")] = 0,
+    within: Annotated[
+        float | None,
+        typer.Option(parser=seconds, metavar="TIME", help="Fail what is not done by then: 90s, 30m, 2h or 1d."),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Render every shot anew, also those that succeeded.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Hand the shots in and end.")] = False,
     as_json: AsJson = False,
@@ -35,7 +40,7 @@ def render(
     same jobs, and so takes no time; only shots that failed or were cancelled are rendered anew. Ctrl-C leaves the jobs
     running.
     """
-    overrides = Overrides(style=style, seed=seed, priority=priority, again=again)
+    overrides = Overrides(style=style, seed=seed, priority=priority, again=again, within_s=within)
     order = Order(shot_list, out, overrides, wait=not no_wait)
 
     async def work(session: Session) -> ExitCode:

@@ -22,12 +22,13 @@ SIDE_STEP_PX, MIN_SIDE_PX, MAX_SIDE_PX = 8, 256, 2048
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line says against or beside the list; None: nothing."""
+    """What the command line says against or beside the list; None: nothing. ``within_s`` is in seconds."""
 
     style: str | None = None
     seed: int | None = None
     priority: int = 0
     again: bool = False
+    within_s: float | None = None
 
 
 def overridden(shots: ShotList, overrides: Overrides) -> ShotList:
@@ -55,6 +56,8 @@ def submission(shots: ShotList, cast: Cast, overrides: Overrides) -> SubmitShots
         width_px=width_px,
         height_px=height_px,
     )
+    if overrides.within_s is not None:
+        request.time_to_live.FromNanoseconds(int(overrides.within_s * 1e9))
     salt = new_id() if overrides.again else ""
     content = request.SerializeToString(deterministic=True)
     request.request_id = hashlib.sha256(
