@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
-from continuity.documents.sqlite import SqliteDocuments
+from continuity.documents.sqlite import EventLog, SqliteDocuments
 from continuity.hosting.hosted import Host, Hosted
 from continuity.hosting.platform import Platform, open_platform
 from continuity.hosting.run import announce, stop_signal
@@ -38,6 +40,8 @@ COLLECTIONS = (
     *rendering.COLLECTIONS,
 )
 REPLAY_BATCH = 500
+REPLAY_PATIENCE_S = 60.0
+REPLAY_LOOK_S = 0.2
 LOOK_S = 0.5
 
 
@@ -45,46 +49,81 @@ async def run(settings: Settings, *, exit_when_idle: bool) -> None:
     """Run until a signal comes or, if asked, until nothing is left to do. Raises ``RuntimeExists``."""
     stopped = stop_signal()
     with sole_runtime(settings.lock_path):
-        async with serving(settings) as (host, address):
-            with told(settings.runtime_path, address):
-                announce(address)
+        async with serving(settings) as running:
+            with told(settings.runtime_path, running.address):
+                announce(running.address)
                 if exit_when_idle:
-                    await _signal_or_idle(host, stopped, settings.idle_exit_s)
+                    await _signal_or_idle(running, stopped, settings.idle_exit_s)
                 else:
                     await stopped.wait()
 
 
+@dataclass(frozen=True)
+class Running:
+    """Everything, started."""
+
+    address: str
+    host: Host
+    platform: Platform
+
+    async def idle(self) -> bool:
+        """Tell whether nobody calls, no accepted work is unfinished and no event waits to be handled."""
+        waiting = await self.platform.backlog() if self.platform.backlog is not None else 0
+        return not waiting and await self.host.idle()
+
+
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[tuple[Host, str]]:
-    """Start everything, yield the host and its address, and stop everything."""
+async def serving(settings: Settings) -> AsyncIterator[Running]:
+    """Start everything, yield it, and stop everything."""
     async with AsyncExitStack() as stack:
         broker = EmbeddedBroker()
         stack.callback(broker.close)
         triton_address = await _start_triton(settings, stack)
         own = settings.model_copy(update={"bootstrap_servers": broker.bootstrap_servers})
-        platform = await open_platform(own, COLLECTIONS)
+        platform = await open_platform(own, COLLECTIONS, broker_forgets=True)
         stack.push_async_callback(platform.close)
         await broker.create(broker_topics(platform.topics))
         host = Host(settings.listen_address, await _services(own, platform, triton_address))
         stack.push_async_callback(host.stop, settings.drain_s)
-        address = await host.start()
-        await publish_again(platform)
-        yield host, address
+        publishing = asyncio.create_task(publish_again(platform))
+        stack.push_async_callback(_ended, publishing)
+        yield Running(await host.start(), host, platform)
 
 
 async def publish_again(platform: Platform) -> None:
-    """Publish what an earlier broker was told and some group had not handled when it went."""
+    """Publish what an earlier broker was told and some group had not handled when it went.
+
+    No faster than it is handled: the broker keeps little, and the rest is not lost where it is.
+    """
     if not isinstance(platform.documents, SqliteDocuments):
         return
-    bus = platform.bus("embedded")
+    log, bus = platform.documents.event_log, platform.bus("embedded")
     await bus.start()
     try:
+        await bus.connected()
         last = 0
-        while pending := await platform.documents.event_log.pending(last, REPLAY_BATCH):
+        while pending := await log.pending(last, REPLAY_BATCH):
             await bus.publish([logged.event for logged in pending])
             last = pending[-1].seq
+            await _handled(log, last)
     finally:
         await bus.stop()
+
+
+async def _handled(log: EventLog, last: int) -> None:
+    """Return when every group has handled what was logged up to ``last``, or takes too long to be waited for."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(REPLAY_PATIENCE_S):
+            while True:
+                waiting = await log.pending(0, 1)
+                if not waiting or waiting[0].seq > last:
+                    return
+                await asyncio.sleep(REPLAY_LOOK_S)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _start_triton(settings: Settings, stack: AsyncExitStack) -> str:
@@ -101,7 +140,7 @@ async def _start_triton(settings: Settings, stack: AsyncExitStack) -> str:
 
 async def _services(settings: Settings, platform: Platform, triton_address: str) -> list[Hosted]:
     common = settings.model_dump()
-    render = RenderingSettings(**{**common, "triton_address": triton_address})
+    render = RenderingSettings(**{**common, "triton_address": triton_address, "sole_renderer": True})
     return [
         await characters.bootstrap(CharactersSettings(**common), platform),
         await vision.bootstrap(VisionSettings(**common), platform),
@@ -111,7 +150,7 @@ async def _services(settings: Settings, platform: Platform, triton_address: str)
     ]
 
 
-async def _signal_or_idle(host: Host, stopped: asyncio.Event, idle_exit_s: float) -> None:
+async def _signal_or_idle(running: Running, stopped: asyncio.Event, idle_exit_s: float) -> None:
     """Return when a signal comes, or when nobody has called and nothing was unfinished for a while."""
     idle_s = 0.0
     while not stopped.is_set() and idle_s < idle_exit_s:
@@ -119,4 +158,4 @@ async def _signal_or_idle(host: Host, stopped: asyncio.Event, idle_exit_s: float
             async with asyncio.timeout(LOOK_S):
                 await stopped.wait()
         except TimeoutError:
-            idle_s = idle_s + LOOK_S if await host.idle() else 0.0
+            idle_s = idle_s + LOOK_S if await running.idle() else 0.0

@@ -5,4 +5,4 @@ from services.prompts.bootstrap import COLLECTIONS, bootstrap
 from services.prompts.settings import Settings
 
 if __name__ == "__main__":
-    run_service(Settings(), COLLECTIONS, bootstrap)
+    run_service("prompts", Settings, COLLECTIONS, bootstrap)

@@ -5,4 +5,4 @@ from services.rendering.bootstrap import COLLECTIONS, bootstrap
 from services.rendering.settings import Settings
 
 if __name__ == "__main__":
-    run_service(Settings(), COLLECTIONS, bootstrap)
+    run_service("rendering", Settings, COLLECTIONS, bootstrap)

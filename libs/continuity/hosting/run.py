@@ -3,40 +3,108 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from continuity.documents.port import Collection
 from continuity.hosting.hosted import Host, Hosted
+from continuity.hosting.observed import observed
 from continuity.hosting.platform import Platform, open_platform
 from continuity.hosting.settings import PlatformSettings
+from continuity.kernel.errors import Invalid, Misconfigured
 
 S = TypeVar("S", bound=PlatformSettings)
 
 
 def run_service(
-    settings: S, collections: Sequence[Collection], bootstrap: Callable[[S, Platform], Awaitable[Hosted]]
+    name: str,
+    settings_of: type[S],
+    collections: Sequence[Collection],
+    bootstrap: Callable[[S, Platform], Awaitable[Hosted]],
 ) -> None:
-    """Run one service until SIGTERM or SIGINT. Prints its address on standard output once it serves."""
-    set_up_logging(settings.log_level)
-    asyncio.run(_run(settings, collections, bootstrap))
+    """Run one service until SIGTERM or SIGINT. Prints its address on standard output once it serves.
+
+    Settings that can never work end the process with code 1 and one line that names them.
+    """
+    with unless_misconfigured():
+        settings = settings_of()
+        with observed(settings, name):
+            asyncio.run(_run(settings, collections, bootstrap))
+
+
+@contextmanager
+def unless_misconfigured() -> Iterator[None]:
+    """End the process when a person has to change its settings: no stack is of use to them."""
+    try:
+        yield
+    except ValidationError as error:
+        sys.stderr.write("".join(f"{line}\n" for line in _wrong_variables(error)))
+        sys.exit(1)
+    except (Invalid, Misconfigured) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+
+
+def _wrong_variables(error: ValidationError) -> Iterator[str]:
+    """Yield a line for each; never the value, which may be a secret."""
+    for each in error.errors(include_input=False, include_context=False, include_url=False):
+        yield f"CONTINUITY_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}"
 
 
 async def _run(
     settings: S, collections: Sequence[Collection], bootstrap: Callable[[S, Platform], Awaitable[Hosted]]
 ) -> None:
     stopped = stop_signal()
-    platform = await open_platform(settings, collections)
-    host = Host(settings.listen_address, [await bootstrap(settings, platform)])
+    platform = await _unless_stopped(stopped, open_platform(settings, collections))
+    if platform is None:
+        return
+    try:
+        hosted = await bootstrap(settings, platform)
+        await _serve(settings, hosted, stopped)
+    finally:
+        await platform.close()
+
+
+async def _serve(settings: PlatformSettings, hosted: Hosted, stopped: asyncio.Event) -> None:
+    host = Host(settings.listen_address, [hosted])
     try:
         announce(await host.start())
-        await stopped.wait()
+        await until_stopped(host, stopped)
     finally:
         await host.stop(settings.drain_s)
-        await platform.close()
+
+
+async def _unless_stopped(stopped: asyncio.Event, opening: Coroutine[Any, Any, Platform]) -> Platform | None:
+    """Return what is being opened, or None when a signal comes before that."""
+    task, waiting = asyncio.create_task(opening), asyncio.create_task(stopped.wait())
+    await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if task.done():
+        return task.result()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return None
+
+
+async def until_stopped(host: Host, stopped: asyncio.Event) -> None:
+    """Return when a signal comes. Raises ``BrokerMisconfigured`` when the broker will never have us."""
+    waiting = asyncio.create_task(stopped.wait())
+    connecting = asyncio.create_task(host.connected())
+    try:
+        await asyncio.wait([waiting, connecting], return_when=asyncio.FIRST_COMPLETED)
+        if connecting.done():
+            connecting.result()
+            await waiting
+    finally:
+        waiting.cancel()
+        connecting.cancel()
 
 
 def stop_signal() -> asyncio.Event:
@@ -51,9 +119,3 @@ def announce(address: str) -> None:
     """Tell whoever started this process where it listens."""
     sys.stdout.write(f"serving {address}\n")
     sys.stdout.flush()
-
-
-def set_up_logging(level: str) -> None:
-    """Log to standard error; the libraries below only when something is wrong."""
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)

@@ -64,9 +64,10 @@ class Conflict(ContinuityError):
 
 
 class Full(ContinuityError):
-    """A limit is reached; later may work."""
+    """A limit is reached; ``retry_after_s`` later may work."""
 
     retryable = True
+    retry_after_s: float = 1.0
 
 
 class Unavailable(ContinuityError):
@@ -75,10 +76,21 @@ class Unavailable(ContinuityError):
     retryable = True
 
 
+class Misconfigured(Unavailable):
+    """Something this depends on answers and refuses our settings, which the message names: a person must change them.
+
+    At the start of a process that is the end of it; later it may be about to be mended.
+    """
+
+
 class Late(ContinuityError):
     """The deadline has passed."""
 
     retryable = True
+
+
+class Damaged(ContinuityError):
+    """What is stored is no longer what was put there."""
 
 
 class NotAllowed(ContinuityError):

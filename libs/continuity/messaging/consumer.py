@@ -1,151 +1,133 @@
-"""Consuming: an event is handled, or retried a bounded number of times, or put aside; then it is acknowledged.
+"""Consuming in batches: every record is handled, or held in the service's own store; then all are acknowledged at once.
 
-Acknowledgement is always explicit. An event that its handler refuses for good goes to the topic's dead-letter topic, so
-that it never blocks the ones behind it; ``on_dead`` lets the service mark the aggregate.
+The records of one lane (topic and key) go in order, lanes go side by side, and their durable writes share flushes.
+A record that fails is held for a retry, the later ones of its lane behind it, so nothing blocks its partition. While
+the service's store is away nothing can be held either: consuming pauses, and no attempt is counted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import traceback
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
 
-from faststream.kafka import KafkaMessage
-from google.protobuf.message import Message
+from continuity.kernel.errors import Full, Unavailable
+from continuity.messaging.backoff import Backoff
+from continuity.messaging.bus import EventBus
+from continuity.messaging.checkpoints import Checkpoints
+from continuity.messaging.envelope import EventMalformed
+from continuity.messaging.handling import Failed, Handling, Subscription
+from continuity.messaging.held_event import DEAD
+from continuity.messaging.held_events import HeldEvents
+from continuity.messaging.record import Record
+from continuity.messaging.retries import Retries
 
-from continuity.kernel.errors import ContinuityError
-from continuity.messaging.bus import BrokerUnavailable, EventBus
-from continuity.messaging.cause import caused_by
-from continuity.messaging.codec import decode
-from continuity.messaging.envelope import MAX_EVENT_BYTES, Event, EventMalformed, open_envelope, readable
-from continuity.messaging.topics import Topic
+__all__ = ["BATCH_LIMIT", "HEAVY_BATCH_LIMIT", "Consumer", "Subscription"]
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
-EventHandler: TypeAlias = Callable[[str, Any], Awaitable[None]]
-"""Called with the project and the protobuf message."""
-DeadHandler: TypeAlias = Callable[[Event, ContinuityError], Awaitable[None]]
-
-MAX_ATTEMPTS = 5
-FIRST_DELAY_S = 0.1
-MAX_DELAY_S = 3.0
-
-
-class Checkpoints(Protocol):
-    """Remembers what a group has handled, where the broker does not."""
-
-    async def handled(self, group: str, event_id: str) -> None:
-        """Note that a group has handled an event."""
-        ...
-
-
-@dataclass(frozen=True)
-class Subscription:
-    """What a service does with one topic: a handler for each message that it knows."""
-
-    topic: Topic
-    handlers: Mapping[type[Message], EventHandler]
-    on_dead: DeadHandler | None = None
+BATCH_LIMIT = 200
+"""As many records as share flushes well; a batch of quick handlers ends within a second."""
+HEAVY_BATCH_LIMIT = 8
+"""For handlers that take seconds each: a batch must end long before the broker takes the consumer for dead."""
+SIDE_BY_SIDE = 64
+STORE_TRIES = 3
+"""A store that answers and yet fails one event so often has something against that event."""
+FIRST_PAUSE_S = 0.1
+MAX_PAUSE_S = 3.0
 
 
 class Consumer:
-    """Drives one subscription in the service's group."""
+    """Consumes all topics of one service in its group. ``retries`` is to be run beside it."""
 
-    def __init__(self, bus: EventBus, subscription: Subscription, checkpoints: Checkpoints) -> None:
-        self._bus = bus
-        self._subscription = subscription
+    def __init__(
+        self,
+        bus: EventBus,
+        subscriptions: Iterable[Subscription],
+        held: HeldEvents,
+        checkpoints: Checkpoints,
+        batch_limit: int = BATCH_LIMIT,
+    ) -> None:
+        self._service = bus.service
+        self._held = held
         self._checkpoints = checkpoints
-        self._handlers = {message.DESCRIPTOR.name: (message, run) for message, run in subscription.handlers.items()}
-        self.outcomes: Counter[str] = Counter()
-        bus.subscribe(subscription.topic.name, self.consume)
+        self._handling = Handling(bus.service, subscriptions)
+        self._side_by_side = asyncio.Semaphore(SIDE_BY_SIDE)
+        self.outcomes = self._handling.outcomes
+        self.retries = Retries(bus, held, self._handling)
+        bus.subscribe(self._handling.topics, self.consume, batch_limit)
 
-    async def consume(self, record: KafkaMessage) -> None:
-        """Handle one record and acknowledge it."""
-        raw: Any = record.raw_message
-        try:
-            event = open_envelope(raw.headers, raw.value or b"")
-        except EventMalformed as error:
-            await self._put_aside(raw, error)
-        else:
-            await self._handle(raw, event)
-            await self._note(event)
-        await record.ack()
+    async def consume(self, records: Sequence[Record]) -> None:
+        """Return when every record is handled or held, and what is to be remembered is durable."""
+        lanes: defaultdict[str, list[Record]] = defaultdict(list)
+        for record in records:
+            lanes[record.lane].append(record)
+        last = await self._outlasting(lambda: self._held.last_in(lanes.keys()))
+        await asyncio.gather(*(self._consume_lane(lane, last.get(name)) for name, lane in lanes.items()))
+        ids = _event_ids(records)
+        await self._outlasting(lambda: self._checkpoints.handled(self._service, ids))
 
-    async def _handle(self, raw: Any, event: Event) -> None:
-        if event.type not in self._handlers:
-            # A rolling upgrade sends types that this version does not know; they are no fault.
-            self.outcomes["unknown"] += 1
-            return
-        message, run = self._handlers[event.type]
-        try:
-            with caused_by(event):
-                await _with_retries(lambda: run(event.project, decode(event, message)))
-        except ContinuityError as error:
-            await self._give_up(raw, event, error)
-        except Exception as error:
-            _log.exception("%s could not handle %s %s", self._bus.service, event.type, event.id)
-            await self._give_up(raw, event, HandlerFailed(cause=type(error).__name__))
-        else:
-            self.outcomes["handled"] += 1
+    async def _consume_lane(self, records: Sequence[Record], last: int | None) -> None:
+        async with self._side_by_side:
+            for record in records:
+                if last is None:
+                    last = await self._consume_one(record)
+                else:
+                    last = await self._hold_behind(record, last)
 
-    async def _give_up(self, raw: Any, event: Event, error: ContinuityError) -> None:
-        await self._put_aside(raw, error)
-        if self._subscription.on_dead is not None:
-            try:
-                with caused_by(event):
-                    await _with_retries(lambda: self._tell(event, error))
-            except Exception:
-                _log.exception("%s could not mark %s as failed", self._bus.service, event.subject)
+    async def _consume_one(self, record: Record) -> int | None:
+        """Handle a record; when it has to wait, return its place in the lane."""
+        failed = await self._attempted(record)
+        if failed is None:
+            return None
+        await self._room()
+        held = await self._outlasting(lambda: self._held.hold(record, failed))
+        self.outcomes["dead" if held.state == DEAD else "held"] += 1
+        if held.state == DEAD:
+            _log.warning("%s gives up a record of %s: %s", self._service, record.topic, failed.error)
+            return None
+        return held.sequence
 
-    async def _tell(self, event: Event, error: ContinuityError) -> None:
-        if self._subscription.on_dead is not None:
-            await self._subscription.on_dead(event, error)
+    async def _hold_behind(self, record: Record, last: int) -> int:
+        await self._room()
+        held = await self._outlasting(lambda: self._held.hold_behind(record, last))
+        self.outcomes["held"] += 1
+        return max(last, held.sequence)
 
-    async def _put_aside(self, raw: Any, error: ContinuityError) -> None:
-        """Write the record to the dead-letter topic with its headers, the reason and the stack."""
-        self.outcomes["dead"] += 1
-        _log.warning("%s puts an event of %s aside: %s", self._bus.service, raw.topic, error)
-        # A dead letter is longer than its event, and must not be too long for the broker.
-        key, value = raw.key, (raw.value or b"")[:MAX_EVENT_BYTES]
-        headers = readable(raw.headers) | {
-            "dead-reason": error.reason,
-            "dead-message": str(error)[:2_000],
-            "dead-group": self._bus.service,
-            "dead-stack": "".join(traceback.format_exception(error))[-4_000:],
-        }
+    async def _attempted(self, record: Record) -> Failed | None:
+        for _ in range(STORE_TRIES - 1):
+            failed = await self._handling(record)
+            if failed is None or not failed.store_away:
+                return failed
+            await self._outlasting(self._held.check)
+        return await self._handling(record)
+
+    async def _room(self) -> None:
+        """Return when one more event may wait."""
+        backoff = Backoff(FIRST_PAUSE_S, MAX_PAUSE_S)
+        while await self._outlasting(self._held.full):
+            _log.warning("%s pauses: it holds as many events as it may", self._service)
+            await backoff.pause()
+
+    async def _outlasting(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``attempt`` does once the store answers; until then nothing is consumed, and nothing is lost."""
+        backoff = Backoff(FIRST_PAUSE_S, MAX_PAUSE_S)
         while True:
             try:
-                await self._bus.publish_raw(self._subscription.topic.dead_letter, key, value, headers)
-                return
-            except BrokerUnavailable:
-                # Neither lost nor acknowledged: without the broker there is nothing else to consume either.
-                await asyncio.sleep(MAX_DELAY_S)
+                return await attempt()
+            except (Unavailable, Full) as error:
+                _log.warning("%s pauses: %s", self._service, error)
+            await backoff.pause()
 
-    async def _note(self, event: Event) -> None:
+
+def _event_ids(records: Iterable[Record]) -> list[str]:
+    ids: list[str] = []
+    for record in records:
         try:
-            await _with_retries(lambda: self._checkpoints.handled(self._bus.service, event.id))
-        except ContinuityError as error:
-            _log.warning("event %s will come again: %s", event.id, error)
-
-
-@dataclass(eq=False)
-class HandlerFailed(ContinuityError):
-    """A handler broke on an event in a way that it did not foresee."""
-
-    template = "the handler broke: {cause}"
-    cause: str
-
-
-async def _with_retries(attempt: Callable[[], Awaitable[None]]) -> None:
-    for number in range(1, MAX_ATTEMPTS + 1):
-        try:
-            return await attempt()
-        except ContinuityError as error:
-            if not error.retryable or number == MAX_ATTEMPTS:
-                raise
-        await asyncio.sleep(random.uniform(0.5, 1) * min(MAX_DELAY_S, FIRST_DELAY_S * 2**number))
+            ids.append(record.event().id)
+        except EventMalformed:
+            continue  # nobody has published it, so nobody waits for it
+    return ids

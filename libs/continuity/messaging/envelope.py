@@ -15,6 +15,8 @@ from continuity.kernel.errors import Invalid
 CONTENT_TYPE = "application/protobuf"
 MAX_EVENT_BYTES = 1_000_000
 """The longest payload; what brokers take by default, with room for headers."""
+MAX_RECORD_BYTES = MAX_EVENT_BYTES + 64_000
+"""The longest record, headers included, that topics take and clients send."""
 TYPE_PREFIX = "film.continuity."
 """Reverse-DNS prefix of every event type; the message's name follows."""
 

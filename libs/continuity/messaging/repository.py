@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from continuity.documents.port import Collection, Condition, Document, Documents, Ref, VersionConflict
+from continuity.documents.port import (
+    INBOX_LIMIT,
+    Collection,
+    Condition,
+    Document,
+    Documents,
+    OutgoingEvent,
+    Ref,
+    VersionConflict,
+)
 from continuity.kernel.values import Change
 from continuity.messaging.cause import current_cause
 from continuity.messaging.codec import EventCodec
 from continuity.messaging.relay import Relay
+from continuity.telemetry.propagation import TRACEPARENT, current_traceparent, outgoing
 
 T = TypeVar("T")
 
@@ -22,12 +32,17 @@ MAX_CONFLICTS = 20
 
 @dataclass(frozen=True)
 class Stored(Generic[T]):
-    """An aggregate and where it stands."""
+    """An aggregate and where it stands. ``traceparent`` names the trace in which it was added, if there was one.
+
+    ``inbox`` holds the keys of the events that it has consumed.
+    """
 
     aggregate: T
     project: str
     id: str
     version: int
+    traceparent: str | None = None
+    inbox: tuple[str, ...] = ()
 
 
 class Aggregates(Generic[T]):
@@ -46,13 +61,25 @@ class Aggregates(Generic[T]):
         """Return an aggregate. Raises ``DocumentMissing``."""
         return self._load(await self._documents.get(self._collection, project, id)).aggregate
 
+    async def several(self, project: str, ids: Sequence[str]) -> dict[str, T]:
+        """Return in one go those aggregates of a project that exist, by id."""
+        found = await self._documents.several(self._collection, project, ids)
+        return {id: self._load(document).aggregate for id, document in found.items()}
+
     async def add(self, project: str, id: str, change: Change[T]) -> None:
         """Write a new aggregate. Raises ``DocumentExists``."""
-        cause = current_cause()
-        document = Document(project, id, 0, self._dump(change.aggregate), (cause.key,) if cause else ())
-        events = self._codec.encode(project, change.events)
+        document, events = self._made(project, id, change)
         await self._documents.insert(self._collection, document, events, self._relay.owner)
         self._told(project, id, events)
+
+    async def add_each(self, project: str, changes: Mapping[str, Change[T]]) -> set[str]:
+        """Write new aggregates by id in one go, each for itself; return the ids of those that did not exist."""
+        made = [self._made(project, id, change) for id, change in changes.items()]
+        added = await self._documents.insert_each(self._collection, made, self._relay.owner)
+        new = [one for one, is_new in zip(made, added, strict=True) if is_new]
+        for document, events in new:
+            self._told(project, document.id, events)
+        return {document.id for document, _ in new}
 
     async def change(self, project: str, id: str, decide: Callable[[T], Change[T] | None]) -> T:
         """Change an aggregate by a decision, again if somebody else was first; return it as it is then.
@@ -61,33 +88,52 @@ class Aggregates(Generic[T]):
         before, nothing happens. Raises ``DocumentMissing``, what ``decide`` raises, and ``VersionConflict`` after
         twenty lost races.
         """
+        return (await self._change(project, id, decide, None)).aggregate
+
+    async def change_known(self, known: Stored[T], decide: Callable[[T], Change[T] | None]) -> Stored[T]:
+        """Do what ``change`` does to an aggregate that the caller has just claimed or changed.
+
+        It is read only when somebody has changed it since, or when there seems to be nothing to do.
+        """
+        return await self._change(known.project, known.id, decide, known)
+
+    async def _change(
+        self, project: str, id: str, decide: Callable[[T], Change[T] | None], known: Stored[T] | None
+    ) -> Stored[T]:
         for _ in range(MAX_CONFLICTS - 1):
             try:
+                if known and (changed := await self._apply(known, decide)):
+                    return changed
                 return await self._change_once(project, id, decide)
             except VersionConflict:
-                continue
+                known = None
         return await self._change_once(project, id, decide)
 
-    async def _change_once(self, project: str, id: str, decide: Callable[[T], Change[T] | None]) -> T:
-        document = await self._documents.get(self._collection, project, id)
-        aggregate = self._load(document).aggregate
+    async def _change_once(self, project: str, id: str, decide: Callable[[T], Change[T] | None]) -> Stored[T]:
+        stored = self._load(await self._documents.get(self._collection, project, id))
+        return await self._apply(stored, decide) or stored
+
+    async def _apply(self, stored: Stored[T], decide: Callable[[T], Change[T] | None]) -> Stored[T] | None:
+        """Write what is decided on an aggregate, if it still stands at this version; None when nothing is."""
         cause = current_cause()
-        change = None if cause and cause.key in document.inbox else decide(aggregate)
+        change = None if cause and cause.key in stored.inbox else decide(stored.aggregate)
         if change is None:
-            return aggregate
-        events = self._codec.encode(project, change.events)
-        changed = replace(document, body=self._dump(change.aggregate))
+            return None
+        events = self._codec.encode(stored.project, change.events, outgoing(stored.traceparent))
+        body = self._dump(change.aggregate, stored.traceparent)
+        document = Document(stored.project, stored.id, stored.version, body, stored.inbox)
         consumed = cause.key if cause else ""
-        await self._documents.replace(self._collection, changed, events, self._relay.owner, consumed)
-        self._told(project, id, events)
-        return change.aggregate
+        await self._documents.replace(self._collection, document, events, self._relay.owner, consumed)
+        self._told(stored.project, stored.id, events)
+        inbox = (*stored.inbox, consumed)[-INBOX_LIMIT:] if consumed else stored.inbox
+        return replace(stored, aggregate=change.aggregate, version=stored.version + 1, inbox=inbox)
 
     async def claim(
-        self, where: Sequence[Condition], order: Sequence[str], changes: dict[str, Any]
-    ) -> Stored[T] | None:
-        """Set fields on the first aggregate that meets ``where``, atomically; None when there is none."""
-        document = await self._documents.claim(self._collection, where, order, changes)
-        return None if document is None else self._load(document)
+        self, where: Sequence[Condition], order: Sequence[str], changes: dict[str, Any], limit: int = 1
+    ) -> list[Stored[T]]:
+        """Set fields on the first aggregates that meet ``where``, each atomically, and return them in order."""
+        claimed = await self._documents.claim_several(self._collection, where, order, changes, limit)
+        return [self._load(document) for document in claimed]
 
     async def page(
         self,
@@ -104,17 +150,25 @@ class Aggregates(Generic[T]):
         )
         return [self._load(document) for document in page.documents], page.next_token
 
-    async def count(self, where: Sequence[Condition], *, project: str | None) -> int:
-        """Return how many aggregates meet the conditions."""
-        return await self._documents.count(self._collection, where, project=project)
+    async def count(self, where: Sequence[Condition], *, project: str | None, limit: int | None = None) -> int:
+        """Return how many aggregates meet the conditions, or ``limit`` when there are that many or more."""
+        return await self._documents.count(self._collection, where, project=project, limit=limit)
 
     def _load(self, document: Document) -> Stored[T]:
         aggregate = self._adapter.validate_python(document.body)
-        return Stored(aggregate, document.project, document.id, document.version)
+        home = document.body.get(TRACEPARENT)
+        return Stored(aggregate, document.project, document.id, document.version, home, document.inbox)
 
-    def _dump(self, aggregate: T) -> dict[str, Any]:
+    def _made(self, project: str, id: str, change: Change[T]) -> tuple[Document, list[OutgoingEvent]]:
+        cause = current_cause()
+        body = self._dump(change.aggregate, current_traceparent())
+        document = Document(project, id, 0, body, (cause.key,) if cause else ())
+        return document, self._codec.encode(project, change.events)
+
+    def _dump(self, aggregate: T, home: str | None) -> dict[str, Any]:
+        """Return the body: the aggregate's own fields, and beside them the trace that it belongs to."""
         body: dict[str, Any] = self._adapter.dump_python(aggregate, mode="json")
-        return body
+        return body | {TRACEPARENT: home} if home else body
 
     def _told(self, project: str, id: str, events: Sequence[object]) -> None:
         if events:

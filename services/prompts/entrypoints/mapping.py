@@ -29,7 +29,8 @@ CODEC = EventCodec(
 def prompt_asked(event: render_events_pb2.RenderRequested) -> PromptAsked:
     """Return what a requested shot needs a prompt for."""
     cast = [cast_member(character) for character in event.characters]
-    return PromptAsked(event.job_id, shot_of(event), cast, location_of(event), event.film_seed)
+    expire_time = event.expire_time.ToNanoseconds() / 1e9 if event.HasField("expire_time") else None
+    return PromptAsked(event.job_id, shot_of(event), cast, location_of(event), event.film_seed, expire_time)
 
 
 def shot_of(event: render_events_pb2.RenderRequested) -> Shot:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from continuity.api.events.v1 import render_events_pb2 as pb
-from continuity.kernel.errors import ContinuityError
 from continuity.kernel.values import Failure
-from continuity.messaging.consumer import Subscription
 from continuity.messaging.envelope import Event
+from continuity.messaging.handling import Subscription
 from continuity.messaging.topics import Topic
 from services.prompts.entrypoints.mapping import prompt_asked
 from services.prompts.handlers.build_prompts import BuildPrompts
@@ -20,8 +19,8 @@ def subscription(build: BuildPrompts, topics: Mapping[str, Topic]) -> Subscripti
     async def requested(project: str, event: pb.RenderRequested) -> None:
         await build(project, prompt_asked(event))
 
-    async def given_up(event: Event, error: ContinuityError) -> None:
+    async def given_up(event: Event, failure: Failure) -> None:
         message = pb.RenderRequested.FromString(event.payload)
-        await build.give_up(event.project, message.job_id, Failure.of(error))
+        await build.give_up(event.project, message.job_id, failure)
 
     return Subscription(topics["continuity.render.v1"], {pb.RenderRequested: requested}, given_up)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from continuity.kernel.clock import Clock
 from continuity.kernel.errors import ContinuityError
 from continuity.kernel.values import Failure
 from services.prompts.domain.build import build_prompt
@@ -16,13 +17,14 @@ from services.prompts.handlers.ports import Prompts
 
 @dataclass(frozen=True)
 class PromptAsked:
-    """A shot with everything that its prompt depends on."""
+    """A shot with everything that its prompt depends on. Nobody wants the prompt after ``expire_time``."""
 
     job_id: str
     shot: Shot
     cast: Sequence[CastMember]
     location: Location
     film_seed: int
+    expire_time: float | None = None
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,12 @@ class BuildPrompts:
 
     prompts: Prompts
     vocabulary: Vocabulary
+    clock: Clock
 
     async def __call__(self, project: str, asked: PromptAsked) -> None:
-        """Build, or record why it cannot be done."""
+        """Build, or record why it cannot be done. What has expired is left alone: its job ends by itself."""
+        if asked.expire_time is not None and asked.expire_time <= self.clock.now():
+            return
         try:
             prompt = build_prompt(asked.shot, asked.cast, asked.location, self.vocabulary, film_seed=asked.film_seed)
             change = built(asked.job_id, prompt, self._own_words(asked.shot))

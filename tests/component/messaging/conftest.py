@@ -1,4 +1,4 @@
-"""One embedded broker and one consumer group for the module: joining a group takes seconds. Each test has a lane."""
+"""One embedded broker, store and consumer group for the module: joining a group takes seconds. Each test has a lane."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -10,16 +10,21 @@ import pytest_asyncio
 
 from continuity.api.events.v1.character_events_pb2 import CharacterDeleted
 from continuity.documents import OutgoingEvent
-from continuity.kernel.errors import ContinuityError
+from continuity.documents.sqlite import SqliteDocuments
 from continuity.kernel.ids import new_id
+from continuity.kernel.values import Failure
+from continuity.messaging import verdict
 from continuity.messaging.bus import EventBus
 from continuity.messaging.cause import current_cause
+from continuity.messaging.connection import KafkaConnection
 from continuity.messaging.consumer import Consumer, Subscription
-from continuity.messaging.embedded_broker import EmbeddedBroker
+from continuity.messaging.embedded_broker import EMBEDDED_FETCH_WAIT_S, EmbeddedBroker
 from continuity.messaging.envelope import Event
+from continuity.messaging.held_events import HeldEvents, held_collection
+from continuity.messaging.record import Record
 from continuity.messaging.topics import Topic
 
-LANES = 40
+LANES = 60
 PATIENCE_S = 20.0
 
 Handler = Callable[[str, CharacterDeleted], Awaitable[None]]
@@ -35,29 +40,29 @@ class Checkpointed:
 
     ids: list[str] = field(default_factory=list)
 
-    async def handled(self, group: str, event_id: str) -> None:
-        self.ids.append(event_id)
+    async def handled(self, group: str, event_ids: Sequence[str]) -> None:
+        self.ids += event_ids
 
 
 @dataclass
 class Lane:
-    """A topic of one test: what comes is counted and given to ``handle``; what is put aside is in ``dead``."""
+    """A topic of one test: what comes is counted and given to ``handle``; what is given up is in ``dead``."""
 
     topic: Topic
     bus: EventBus
-    checkpoints: Checkpointed
     handle: Handler = accept
-    told_dead: Callable[[Event, ContinuityError], Awaitable[None]] | None = None
+    told_dead: Callable[[Event, Failure], Awaitable[None]] | None = None
     causes: list[Event] = field(default_factory=list)
     done: list[CharacterDeleted] = field(default_factory=list)
-    dead: list[Any] = field(default_factory=list)
+    dead: list[Record] = field(default_factory=list)
     consumer: Consumer = field(init=False)
+    held: HeldEvents = field(init=False)
+    checkpoints: Checkpointed = field(init=False)
     _moved: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    def __post_init__(self) -> None:
-        subscription = Subscription(self.topic, {CharacterDeleted: self._handle}, self._on_dead)
-        self.consumer = Consumer(self.bus, subscription, self.checkpoints)
-        self.bus.subscribe(self.topic.dead_letter, self._keep_dead)
+    @property
+    def subscription(self) -> Subscription:
+        return Subscription(self.topic, {CharacterDeleted: self._handle}, self._on_dead)
 
     async def publish(self, *events: OutgoingEvent) -> None:
         await self.bus.publish(events)
@@ -74,6 +79,20 @@ class Lane:
         async with asyncio.timeout(PATIENCE_S), self._moved:
             await self._moved.wait_for(condition)
 
+    async def nothing_held(self) -> None:
+        """Return when no event of this lane waits any more."""
+        async with asyncio.timeout(PATIENCE_S):
+            while any(held.record.topic == self.topic.name for held in (await self.held.list("waiting", 500))[0]):
+                await asyncio.sleep(0.01)
+
+    async def bury(self, record: Record) -> None:
+        self.dead.append(record)
+        await self.move()
+
+    async def move(self) -> None:
+        async with self._moved:
+            self._moved.notify_all()
+
     async def _handle(self, project: str, message: CharacterDeleted) -> None:
         cause = current_cause()
         assert cause is not None
@@ -82,20 +101,11 @@ class Lane:
             await self.handle(project, message)
             self.done.append(message)
         finally:
-            await self._move()
+            await self.move()
 
-    async def _on_dead(self, event: Event, error: ContinuityError) -> None:
+    async def _on_dead(self, event: Event, failure: Failure) -> None:
         if self.told_dead is not None:
-            await self.told_dead(event, error)
-
-    async def _keep_dead(self, record: Any) -> None:
-        self.dead.append(record.raw_message)
-        await self._move()
-        await record.ack()
-
-    async def _move(self) -> None:
-        async with self._moved:
-            self._moved.notify_all()
+            await self.told_dead(event, failure)
 
 
 def topic_named(name: str) -> Topic:
@@ -109,21 +119,54 @@ async def broker() -> AsyncIterator[EmbeddedBroker]:
     running.close()
 
 
+@pytest.fixture(scope="module")
+def new_bus(broker: EmbeddedBroker) -> Callable[[str], EventBus]:
+    """Make another bus on the broker."""
+    return lambda service: EventBus(
+        KafkaConnection(broker.bootstrap_servers), service, fetch_wait_s=EMBEDDED_FETCH_WAIT_S
+    )
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lanes(broker: EmbeddedBroker) -> AsyncIterator[list[Lane]]:
-    bus = EventBus(broker.bootstrap_servers, "screening")
-    made = [Lane(topic_named(f"continuity.lane-{number}.v1"), bus, Checkpointed()) for number in range(LANES)]
+async def lanes(
+    broker: EmbeddedBroker, new_bus: Callable[[str], EventBus], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[list[Lane]]:
+    bus, undertaker = new_bus("screening"), new_bus("undertaker")
+    made = [Lane(topic_named(f"continuity.lane-{number}.v1"), bus) for number in range(LANES)]
     await broker.create(name for lane in made for name in (lane.topic.name, lane.topic.dead_letter))
-    await bus.start()
+    path = tmp_path_factory.mktemp("held") / "documents.sqlite3"
+    documents = await SqliteDocuments(path, [held_collection("screening")]).open()
+    held, checkpoints = HeldEvents(documents, "screening"), Checkpointed()
+    consumer = Consumer(bus, [lane.subscription for lane in made], held, checkpoints)
+    by_dead_letter = {lane.topic.dead_letter: lane for lane in made}
+    for lane in made:
+        lane.consumer, lane.held, lane.checkpoints = consumer, held, checkpoints
+
+    async def bury(records: Sequence[Record]) -> None:
+        for record in records:
+            await by_dead_letter[record.topic].bury(record)
+
+    undertaker.subscribe(list(by_dead_letter), bury, 100)
+    retrying = asyncio.create_task(consumer.retries.run())
+    for each in (bus, undertaker):
+        await each.start()
+    await asyncio.gather(bus.connected(), undertaker.connected())
     yield made
-    await bus.stop()
+    for each in (bus, undertaker):
+        await each.stop()
+    retrying.cancel()
+    await asyncio.gather(retrying, return_exceptions=True)
+    await documents.close()
 
 
 @pytest.fixture
 def lane(lanes: list[Lane], monkeypatch: pytest.MonkeyPatch) -> Lane:
     """Return a topic that no other test has used, with short pauses between attempts."""
-    monkeypatch.setattr("continuity.messaging.consumer.FIRST_DELAY_S", 0.001)
-    return lanes.pop()
+    monkeypatch.setattr(verdict, "FIRST_DELAY_S", 0.001)
+    monkeypatch.setattr(verdict, "MAX_DELAY_S", 0.02)
+    lane = lanes.pop()
+    lane.consumer.outcomes.clear()
+    return lane
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from continuity.api.events.v1 import character_events_pb2 as pb
 from continuity.documents import Collection, Ref
 from continuity.documents.sqlite import SqliteDocuments
 from continuity.kernel.values import Change
-from continuity.messaging.bus import BrokerUnavailable, EventBus
+from continuity.messaging.bus import EventBus
 from continuity.messaging.codec import EventCodec, Publication
+from continuity.messaging.connection import BrokerUnavailable, KafkaConnection
 from continuity.messaging.embedded_broker import EmbeddedBroker
-from continuity.messaging.envelope import open_envelope
 from continuity.messaging.relay import Relay
 from continuity.messaging.repository import Aggregates
 
@@ -126,7 +126,7 @@ async def test_a_relay_that_dies_before_it_settles_leads_to_a_second_delivery_th
         await store.close()
 
 
-async def test_what_is_published_again_from_the_log_is_applied_once(lane, broker, documents):
+async def test_what_is_published_again_from_the_log_is_applied_once(lane, new_bus, documents):
     relay = Relay(documents, [REELS], lane.bus)
     reels = Aggregates(Reel, REELS, documents, codec_for(lane), relay)
     await reels.add("default", "copy", Change(Reel("copy")))
@@ -137,8 +137,9 @@ async def test_what_is_published_again_from_the_log_is_applied_once(lane, broker
     lane.handle = apply
     await reels.add("default", "reel", Change(Reel("reel"), [CharacterDeleted("reel", 5)]))
     waiting = await documents.outbox(Ref("reels", "default", "reel"))
-    another = EventBus(broker.bootstrap_servers, "embedded")
+    another = new_bus("embedded")
     await another.start()
+    await another.connected()
     for bus in (lane.bus, another):
         await bus.publish(waiting)
     await lane.until(lambda: len(lane.done) == 2)
@@ -167,18 +168,19 @@ async def test_an_event_that_follows_from_another_says_so(lanes, lane, documents
     assert (effect.source, effect.subject, effect.project) == ("continuity/cutting", "reel", "default")
 
 
-async def test_a_listener_without_a_group_hears_what_comes_from_now_on(lane, broker, event):
+async def test_a_listener_without_a_group_hears_what_comes_from_now_on(lane, new_bus, event):
     await lane.publish(event(version=1))
     heard = asyncio.Queue()
 
-    async def hear(record):
-        raw = record.raw_message
-        heard.put_nowait(pb.CharacterDeleted.FromString(open_envelope(raw.headers, raw.value).payload).version)
+    async def hear(records):
+        for record in records:
+            heard.put_nowait(pb.CharacterDeleted.FromString(record.event().payload).version)
 
-    listeners = [EventBus(broker.bootstrap_servers, "replica") for _ in range(2)]
+    listeners = [new_bus("replica") for _ in range(2)]
     for bus in listeners:
         bus.listen(lane.topic.name, hear)
         await bus.start()
+        await bus.connected()
     await lane.publish(event(version=2))
     async with asyncio.timeout(20):
         assert [await heard.get(), await heard.get()] == [2, 2]
@@ -186,29 +188,84 @@ async def test_a_listener_without_a_group_hears_what_comes_from_now_on(lane, bro
         await bus.stop()
 
 
-@pytest.mark.slow
-async def test_a_consumer_that_ends_amid_an_event_gets_it_again(lane, broker, event):
-    begun, again = asyncio.Event(), asyncio.Event()
+async def test_one_refused_event_holds_up_no_other_outbox_and_nothing_behind_it_is_published(lane, event):
+    nowhere = event("lost", topic="continuity.nowhere.v1", headers={"traceparent": "x" * 1_100_000})
+    outcomes = await lane.bus.publish_each([[event("a", 1)], [event("b", 1), nowhere, event("b", 2)], [event("c", 1)]])
+    assert [(outcome.count, outcome.error is None) for outcome in outcomes] == [(1, True), (1, False), (1, True)]
+    await lane.until(lambda: len(lane.done) == 3)
+    assert {(message.character_id, message.version) for message in lane.done} == {("a", 1), ("b", 1), ("c", 1)}
 
-    async def never_ends(record):
+
+async def test_a_batch_that_breaks_its_handling_begins_again_before_it_is_acknowledged(lane, event, monkeypatch):
+    broken = iter([True, True, False])
+    last_in = lane.held.last_in
+
+    async def breaks(lanes):
+        if lane.done == [] and next(broken, False):
+            raise ZeroDivisionError
+        return await last_in(lanes)
+
+    monkeypatch.setattr("continuity.messaging.bus.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(lane.held, "last_in", breaks)
+    await lane.publish(event())
+    await lane.until(lambda: lane.done)
+
+
+@pytest.mark.slow
+async def test_a_consumer_that_ends_amid_a_batch_gets_it_again(lane, new_bus, event, monkeypatch):
+    monkeypatch.setattr("continuity.messaging.bus.DRAIN_S", 0.1)
+    begun, again = asyncio.Event(), asyncio.Queue()
+
+    async def never_ends(records):
         begun.set()
         await asyncio.Event().wait()
 
-    async def take(record):
-        again.set()
-        await record.ack()
+    async def take(records):
+        for record in records:
+            again.put_nowait(record.event().id)
 
-    first, second = (EventBus(broker.bootstrap_servers, "mortal") for _ in range(2))
-    first._broker.config.broker_config.graceful_timeout = 0.1
-    first.subscribe(lane.topic.name, never_ends)
-    second.subscribe(lane.topic.name, take)
+    first, second = (new_bus("mortal") for _ in range(2))
+    first.subscribe([lane.topic.name], never_ends, 10)
+    second.subscribe([lane.topic.name], take, 10)
     await first.start()
-    await lane.publish(event())
+    sent = [event("a", 1), event("b", 1), event("a", 2)]
+    await lane.publish(*sent)
     async with asyncio.timeout(20):
         await begun.wait()
         await first.stop()
         await second.start()
+        assert {await again.get() for _ in sent} == {each.id for each in sent}
+    await second.stop()
+
+
+@pytest.mark.slow
+async def test_a_batch_that_is_being_handled_is_finished_and_acknowledged_when_consuming_stops(lane, new_bus, event):
+    begun, go_on, handled, again = asyncio.Event(), asyncio.Event(), [], asyncio.Event()
+
+    async def slowly(records):
+        begun.set()
+        await go_on.wait()
+        handled.extend(record.event().id for record in records)
+
+    async def take(records):
+        handled.extend(record.event().id for record in records)
+        again.set()
+
+    first, second = (new_bus("graceful") for _ in range(2))
+    first.subscribe([lane.topic.name], slowly, 10)
+    second.subscribe([lane.topic.name], take, 10)
+    await first.start()
+    await lane.publish(event("a", 1))
+    async with asyncio.timeout(30):
+        await begun.wait()
+        stopping = asyncio.create_task(first.stop_consuming())
+        go_on.set()
+        await stopping
+        await first.publish([event("a", 2)])
+        await first.stop()
+        await second.start()
         await again.wait()
+    assert len(handled) == len(set(handled)) == 2
     await second.stop()
 
 
@@ -217,16 +274,45 @@ async def test_a_broker_that_went_away_is_unavailable_and_not_waited_for(monkeyp
     monkeypatch.setattr("continuity.messaging.bus.STOP_TIMEOUT_S", 1.0)
     mortal = EmbeddedBroker()
     await mortal.create([lane.topic.name])
-    bus = EventBus(mortal.bootstrap_servers, "orphan")
+    bus = EventBus(KafkaConnection(mortal.bootstrap_servers), "orphan")
+    with pytest.raises(BrokerUnavailable):
+        await bus.publish([event()])
     await bus.start()
+    await bus.connected()
     await bus.publish([event()])
     await bus.check()
     mortal.close()
     with pytest.raises(BrokerUnavailable):
         await bus.publish([event()])
     with pytest.raises(BrokerUnavailable):
+        await bus.post([event(topic="continuity.elsewhere.v1")])
+    with pytest.raises(BrokerUnavailable):
         await bus.publish_raw(lane.topic.dead_letter, None, b"x", {})
     with pytest.raises(BrokerUnavailable):
         await bus.check()
     async with asyncio.timeout(20):
         await bus.stop()
+
+
+async def test_a_bus_whose_broker_is_away_starts_at_once_and_connects_when_it_is_there(lane, event, monkeypatch):
+    monkeypatch.setattr("continuity.messaging.bus.FIRST_PAUSE_S", 0.01)
+    asked = asyncio.Event()
+    there = EmbeddedBroker()
+    await there.create([lane.topic.name])
+    away = [True]
+
+    async def prepare():
+        asked.set()
+        if away:
+            raise BrokerUnavailable
+
+    bus = EventBus(KafkaConnection(there.bootstrap_servers), "early", prepare)
+    await bus.start()
+    await asked.wait()
+    with pytest.raises(BrokerUnavailable):
+        await bus.check()
+    away.clear()
+    await bus.connected()
+    await bus.publish([event()])
+    await bus.stop()
+    there.close()

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from continuity.documents import DocumentsUnavailable
 from continuity.hosting import hosted
 from continuity.hosting.hosted import Host, Hosted
-from continuity.messaging.bus import BrokerUnavailable
+from continuity.messaging.connection import BrokerMisconfigured, BrokerUnavailable
 
 
 @dataclass
@@ -23,9 +23,17 @@ class QuietBus:
     log: list[str]
     service: str = "screening"
     away: bool = False
+    misconfigured: BrokerMisconfigured | None = None
 
     async def start(self) -> None:
         self.log.append("bus started")
+
+    async def connected(self) -> None:
+        if self.misconfigured is not None:
+            raise self.misconfigured
+
+    async def stop_consuming(self) -> None:
+        self.log.append("consuming stopped")
 
     async def stop(self) -> None:
         self.log.append("bus stopped")

@@ -8,6 +8,7 @@ import pytest
 
 from continuity.api.rendering.v1 import render_service_pb2 as pb
 from continuity.api.rendering.v1 import render_service_pb2_grpc as pb_grpc
+from continuity.documents import DocumentsUnavailable
 from continuity.hosting.hosted import Host, kept_running
 from continuity.rpc.channel import open_channel
 from continuity.rpc.server import PortTaken
@@ -123,6 +124,24 @@ async def test_a_background_task_that_breaks_is_logged_and_begun_again(stage, st
     assert "a reel jammed" in caplog.text
 
 
+async def test_a_task_that_breaks_again_and_again_is_begun_later_each_time_until_it_has_run_for_a_while(
+    caplog, monkeypatch
+):
+    monkeypatch.setattr("continuity.hosting.hosted.FIRST_RESTART_S", 0.1)
+    monkeypatch.setattr("continuity.hosting.hosted.MAX_RESTART_S", 0.4)
+    durations, now = iter([0, 0, 0, 60, 0]), [0.0]
+
+    async def relay():
+        for seconds in durations:
+            now[0] += seconds
+            raise DocumentsUnavailable(cause="no answer")
+
+    await kept_running("relay", relay, lambda: now[0])
+    said = [f"relay broke; it begins again in {delay} s" for delay in ("0.1", "0.2", "0.4", "0.1", "0.2")]
+    assert [message.split(":")[0] for message in caplog.messages] == said
+    assert "Traceback" not in caplog.text, "what is away is no fault of the task"
+
+
 async def test_a_background_task_that_ends_is_not_begun_again():
     runs = []
 
@@ -165,7 +184,7 @@ async def test_stopping_lets_a_call_finish_before_anything_below_it_goes(stage, 
     gate.open.set()
     assert (await calling).job.id == "done"
     await stopping
-    assert stage.log == ["bus started", "answered", "bus stopped", "closed"]
+    assert stage.log == ["bus started", "answered", "consuming stopped", "bus stopped", "closed"]
 
 
 async def test_a_host_is_busy_while_a_call_is_in_flight(start, gated, gate):

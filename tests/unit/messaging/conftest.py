@@ -15,8 +15,9 @@ from continuity.documents import Collection, OutgoingEvent
 from continuity.documents.sqlite import SqliteDocuments
 from continuity.kernel.values import Change
 from continuity.messaging import relay as relay_module
-from continuity.messaging.bus import BrokerUnavailable
 from continuity.messaging.codec import EventCodec, Publication
+from continuity.messaging.connection import BrokerUnavailable
+from continuity.messaging.publishing import Published, TopicMissing
 from continuity.messaging.relay import Relay
 from continuity.messaging.repository import Aggregates
 
@@ -62,17 +63,37 @@ class FakeBus:
     away: bool = False
     refused: int = 0
     published: list[OutgoingEvent] = field(default_factory=list)
+    raw: list[tuple[str, bytes | None, bytes, dict[str, str]]] = field(default_factory=list)
+    subscribed: list[str] = field(default_factory=list)
+    refuses: set[tuple[str, str]] = field(default_factory=set)
     _moved: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def publish(self, events: Sequence[OutgoingEvent]) -> None:
-        if self.away:
-            self.refused += 1
-        else:
-            self.published += events
+    async def publish_each(self, outboxes: Sequence[Sequence[OutgoingEvent]]) -> list[Published]:
+        outcomes = [self._publish(outbox) for outbox in outboxes]
         async with self._moved:
             self._moved.notify_all()
+        return outcomes
+
+    async def publish_raw(self, topic: str, key: bytes | None, value: bytes, headers: dict[str, str]) -> None:
         if self.away:
             raise BrokerUnavailable
+        self.raw.append((topic, key, value, headers))
+        async with self._moved:
+            self._moved.notify_all()
+
+    def subscribe(self, topics: Sequence[str], handle: Any, batch_limit: int) -> None:
+        self.subscribed += topics
+
+    def _publish(self, outbox: Sequence[OutgoingEvent]) -> Published:
+        if self.away:
+            self.refused += 1
+            return Published(0, BrokerUnavailable())
+        for number, event in enumerate(outbox):
+            if (event.topic, event.key) in self.refuses:
+                self.refused += 1
+                return Published(number, TopicMissing(topic=event.topic))
+            self.published.append(event)
+        return Published(len(outbox))
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(10), self._moved:
@@ -92,6 +113,8 @@ class HandClock:
 @pytest.fixture(autouse=True)
 def _sweeping_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay_module, "SWEEP_INTERVAL_S", 0.01)
+    monkeypatch.setattr(relay_module, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(relay_module, "DRAIN_S", 0.5)
 
 
 @pytest_asyncio.fixture

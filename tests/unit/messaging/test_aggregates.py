@@ -157,10 +157,57 @@ async def test_an_event_without_a_cause_begins_a_correlation(reels, new_reel, cu
 
 async def test_a_claim_returns_the_aggregate_and_where_it_stands(reels, new_reel):
     await reels.add("noir", "a", Change(new_reel("a")))
-    stored = await reels.claim([equal("cuts", 0)], ["cuts"], {"cuts": 5})
+    (stored,) = await reels.claim([equal("cuts", 0)], ["cuts"], {"cuts": 5})
     assert (stored.aggregate.cuts, stored.project, stored.id, stored.version) == (5, "noir", "a", 2)
-    assert await reels.claim([equal("cuts", 0)], ["cuts"], {"cuts": 5}) is None
+    assert await reels.claim([equal("cuts", 0)], ["cuts"], {"cuts": 5}) == []
     assert await reels.count([equal("cuts", 5)], project="noir") == 1
+
+
+async def claimed_reel(reels, new_reel, documents):
+    await reels.add("default", "a", Change(new_reel("a")))
+    (stored,) = await reels.claim([equal("cuts", 0)], ["cuts"], {"cuts": 5})
+
+    async def never(*arguments):
+        raise AssertionError("nobody has changed it, so nobody needs to read it")
+
+    read, documents.get = documents.get, never
+    return stored, read
+
+
+async def test_what_was_claimed_is_changed_again_and_again_without_being_read(reels, new_reel, cutting, documents):
+    stored, read = await claimed_reel(reels, new_reel, documents)
+    stored = await reels.change_known(stored, cutting)
+    with caused_by(event("e1")):
+        stored = await reels.change_known(stored, cutting)
+    assert (stored.aggregate.cuts, stored.version) == (7, 4)
+    documents.get = read
+    assert (await reels.get("default", "a")).cuts == 7
+    assert len(await outbox(documents)) == 2
+    with caused_by(event("e1")):
+        assert (await reels.change_known(stored, cutting)).aggregate.cuts == 7
+
+
+async def test_what_somebody_changed_since_it_was_claimed_is_decided_on_as_it_is_by_then(
+    reels, new_reel, cutting, documents
+):
+    stored, documents.get = await claimed_reel(reels, new_reel, documents)
+    await reels.change("default", "a", lambda reel: Change(replace(reel, cuts=20)))
+    assert (await reels.change_known(stored, cutting)).aggregate.cuts == 21
+
+
+async def test_that_there_is_nothing_to_do_is_believed_of_the_document_only(reels, new_reel, documents):
+    stored, documents.get = await claimed_reel(reels, new_reel, documents)
+    await reels.change("default", "a", lambda reel: Change(replace(reel, cuts=20)))
+    changed = await reels.change_known(stored, lambda reel: Change(replace(reel, cuts=0)) if reel.cuts == 20 else None)
+    assert changed.aggregate.cuts == 0
+
+
+async def test_aggregates_that_are_added_together_are_added_and_told_of_once_each(reels, new_reel, reel_cut, documents):
+    await reels.add("default", "a", Change(new_reel("a", 1)))
+    changes = {id: Change(new_reel(id), [reel_cut(id, 1)]) for id in ("a", "b", "c")}
+    assert await reels.add_each("default", changes) == {"b", "c"}
+    assert [len(await outbox(documents, id)) for id in ("a", "b", "c")] == [0, 1, 1]
+    assert await reels.several("default", ["c", "a", "nobody"]) == {"a": new_reel("a", 1), "c": new_reel("c")}
 
 
 async def test_pages_hold_aggregates_of_one_project(reels, new_reel):

@@ -125,7 +125,7 @@ async def test_nothing_is_published_while_consumers_lag_and_everything_after(
 async def test_more_nudges_than_fit_are_left_to_the_sweep(
     monkeypatch, bus, clock, documents, collection, codec, running, new_reel, reel_cut
 ):
-    monkeypatch.setattr(relay_module, "NUDGES_LIMIT", 2)
+    monkeypatch.setattr(relay_module, "IN_HAND_LIMIT", 2)
     relay = Relay(documents, [collection], bus, clock=clock)
     reels = Aggregates(new_reel, collection, documents, codec, relay)
     for number in range(5):
@@ -140,15 +140,15 @@ async def test_a_store_that_is_away_for_a_moment_does_not_end_the_relay(
     relay, reels, bus, documents, running, new_reel, reel_cut, monkeypatch
 ):
     away = asyncio.Event()
-    outbox = documents.outbox
+    outboxes = documents.outboxes
 
-    async def fails_once(ref):
+    async def fails_once(refs, owner):
         if away.is_set():
-            return await outbox(ref)
+            return await outboxes(refs, owner)
         away.set()
         raise DocumentsUnavailable(cause="a full disk")
 
-    monkeypatch.setattr(documents, "outbox", fails_once)
+    monkeypatch.setattr(documents, "outboxes", fails_once)
     async with running(relay):
         await reels.add("default", "a", Change(new_reel("a"), [reel_cut("a", 1)]))
         await away.wait()

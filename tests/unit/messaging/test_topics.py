@@ -7,13 +7,22 @@ from importlib import import_module
 import pytest
 import yaml
 from google.protobuf.json_format import ParseDict
-from google.protobuf.message import Message
 
 from continuity.api.events import v1 as events_package
+from continuity.client.dead_letters import CONSUMERS
+from continuity.documents import OutgoingEvent
 from continuity.kernel.errors import InvalidValue
+from continuity.messaging.codec import decode
 from continuity.messaging.consumer import Subscription
-from continuity.messaging.envelope import TYPE_PREFIX
-from continuity.messaging.topics import TOPICS_FOLDER, broker_topics, consumer_groups, load_topics
+from continuity.messaging.envelope import MAX_RECORD_BYTES, TYPE_PREFIX, headers, open_envelope
+from continuity.messaging.topics import (
+    TOPICS_FOLDER,
+    broker_topics,
+    consumer_groups,
+    load_topics,
+    topic_settings,
+    topics_of,
+)
 
 SERVICES = ("characters", "vision", "matting", "prompts", "rendering")
 TOPICS = load_topics()
@@ -110,15 +119,36 @@ def test_every_event_of_an_outbox_is_handled_by_somebody():
 
 
 @every_topic
-def test_the_example_is_an_event_of_the_topic_under_its_key(topic):
-    (path,) = (path for path in TOPICS_FOLDER.glob("*.yaml") if f"name: {topic.name}\n" in path.read_text())
-    example = yaml.safe_load(path.read_text())["example"]
-    name = example["type"].removeprefix(TYPE_PREFIX)
-    assert example["type"] == TYPE_PREFIX + name
-    assert name in topic.events
-    message = ParseDict(example["payload"], EVENTS[name]())
-    assert isinstance(message, Message)
-    assert example["subject"] in str(message)
+def test_every_event_of_a_topic_has_an_example_and_nothing_else_has(topic):
+    assert [example.type.removeprefix(TYPE_PREFIX) for example in topic.examples] == list(topic.events)
+
+
+@every_topic
+def test_an_example_is_an_event_of_the_topic_under_its_key(topic):
+    for example in topic.examples:
+        name = example.type.removeprefix(TYPE_PREFIX)
+        assert example.type == TYPE_PREFIX + name
+        message = ParseDict(example.payload, EVENTS[name]())
+        assert example.subject == _key(message), name
+
+
+def _key(message):
+    """Return the id that every event begins with, or that of the aggregate which is all that it holds."""
+    first = getattr(message, message.DESCRIPTOR.fields[0].name)
+    return first if isinstance(first, str) else first.id
+
+
+@every_topic
+def test_what_is_sent_as_the_example_says_is_what_its_consumers_open(topic):
+    for example in topic.examples:
+        name = example.type.removeprefix(TYPE_PREFIX)
+        payload = ParseDict(example.payload, EVENTS[name]()).SerializeToString()
+        sent = OutgoingEvent(
+            "1", f"continuity/{topic.owner}", name, topic.name, example.subject, "default", 0.0, payload
+        )
+        received = open_envelope([(key, value.encode()) for key, value in headers(sent).items()], payload)
+        assert (received.type, received.subject) == (name, example.subject)
+        assert decode(received, EVENTS[name]) == ParseDict(example.payload, EVENTS[name]())
 
 
 @every_topic
@@ -137,7 +167,39 @@ def test_the_broker_gets_every_topic_and_its_dead_letters():
     assert names == set(TOPICS) | {topic.dead_letter for topic in TOPICS.values() if topic.dead_letter}
 
 
-@pytest.mark.parametrize("field", ["name", "owner", "key", "partitions", "retention", "consumers", "events"])
+@every_service
+def test_a_service_needs_what_it_owns_and_consumes_with_their_dead_letters(service):
+    needed = topics_of(service, TOPICS)
+    named = {publication.topic for publication in publications_of(service)}
+    consumed = {subscription.topic for subscription in subscriptions_of(service)}
+    named |= {topic.name for topic in consumed} | {topic.dead_letter for topic in consumed}
+    owned = {topic.dead_letter for topic in TOPICS.values() if topic.owner == service and topic.dead_letter}
+    assert set(needed) == named | owned
+
+
+def test_the_services_that_consume_are_those_whose_dead_letters_can_be_asked_for():
+    assert set(CONSUMERS) == {consumer for topic in TOPICS.values() if topic.outbox for consumer in topic.consumers}
+
+
+def test_a_topic_keeps_everything_unless_it_says_for_how_long():
+    assert topic_settings(TOPICS["continuity.render.v1"], 1) == {
+        "cleanup.policy": "delete",
+        "max.message.bytes": str(MAX_RECORD_BYTES),
+        "retention.bytes": "-1",
+        "retention.ms": "-1",
+    }
+    assert topic_settings(TOPICS["continuity.render-progress.v1"], 1)["retention.ms"] == "600000"
+
+
+@pytest.mark.parametrize(("copies", "confirming"), [(2, "2"), (3, "2"), (4, "3"), (5, "3")])
+def test_a_record_is_confirmed_when_most_copies_have_it(copies, confirming):
+    assert topic_settings(TOPICS["continuity.render.v1"], copies)["min.insync.replicas"] == confirming
+
+
+DECLARED = ["name", "owner", "key", "partitions", "retention", "consumers", "events", "description", "examples"]
+
+
+@pytest.mark.parametrize("field", DECLARED)
 def test_a_topic_that_lacks_a_field_is_refused_naming_file_and_field(tmp_path, field):
     declared = yaml.safe_load((TOPICS_FOLDER / "character.yaml").read_text())
     del declared[field]

@@ -22,6 +22,14 @@ PLACE = Location(
 SHOT = shot_pb2.Shot(scene_id="1", shot_number=1, shot_type=shot_pb2.SHOT_TYPE_CLOSE_UP, description="Ward looks up")
 
 
+NOW = 1_000.0
+
+
+class SetClock:
+    def now(self) -> float:
+        return NOW
+
+
 class InMemoryPrompts:
     def __init__(self) -> None:
         self.stored: dict[tuple[str, str], PromptRecord] = {}
@@ -44,7 +52,7 @@ def prompts() -> InMemoryPrompts:
 
 @pytest.fixture
 def build(prompts) -> BuildPrompts:
-    return BuildPrompts(prompts, VOCABULARY)
+    return BuildPrompts(prompts, VOCABULARY, SetClock())
 
 
 def requested(**shot_fields: object) -> RenderRequested:
@@ -52,6 +60,14 @@ def requested(**shot_fields: object) -> RenderRequested:
     shot.CopyFrom(SHOT)
     shot.MergeFrom(shot_pb2.Shot(**shot_fields))
     return RenderRequested(job_id="job", shot=shot, location=PLACE, film_seed=3)
+
+
+@pytest.mark.parametrize(("expire_s", "answers"), [(NOW - 1, 0), (NOW, 0), (NOW + 1, 1)])
+async def test_a_job_that_has_expired_gets_no_prompt(build, prompts, expire_s, answers):
+    request = requested()
+    request.expire_time.FromNanoseconds(int(expire_s * 1e9))
+    await build("film", prompt_asked(request))
+    assert len(prompts.events) == answers
 
 
 async def test_a_requested_shot_gets_its_prompt_once_and_the_same_when_asked_again(build, prompts):
