@@ -11,24 +11,36 @@ from continuity.hosting.platform import Platform
 from continuity.inference.client import TritonClient
 from continuity.kernel.clock import SystemClock
 from continuity.messaging.consumer import Consumer
+from continuity.messaging.held_events import HeldEvents, held_collection
 from continuity.messaging.relay import Relay
 from continuity.messaging.repository import Aggregates
-from services.rendering.adapters.keyframe_files import StoredKeyframeFiles
+from continuity.objects.collector import Collector, nobody_refers
+from continuity.objects.references import DocumentReferences
+from continuity.telemetry.names import TAKE_OVERS
+from continuity.telemetry.providers import watch
+from services.rendering.adapters.keyframe_files import KEYFRAMES, PREVIEWS, StoredKeyframeFiles
 from services.rendering.adapters.previz_renderer import PrevizRenderer
 from services.rendering.adapters.progress_topic import ProgressTopic
 from services.rendering.adapters.stored_cast import CAST, StoredCast
-from services.rendering.adapters.stored_jobs import JOBS, StoredJobs
+from services.rendering.adapters.stored_jobs import JOBS, KEYFRAME, StoredJobs
+from services.rendering.adapters.stored_queues import DRAWN, QUEUES, Drawn, StoredQueues
 from services.rendering.adapters.stored_submissions import SUBMISSIONS, StoredSubmissions
+from services.rendering.adapters.telemetry import QueueGauges, TelemetryObserver
 from services.rendering.domain.cast import CastEntry
 from services.rendering.domain.events import RenderProgressed
+from services.rendering.domain.fair_queue import QueueTail
 from services.rendering.domain.job import CANCELLED, Job
 from services.rendering.domain.submission import Submission
 from services.rendering.entrypoints.mapping import CODEC, PROGRESS_TOPIC
 from services.rendering.entrypoints.servicer import RPC_NAMES, RenderServicer
 from services.rendering.entrypoints.subscribers import subscriptions
+from services.rendering.handlers.admission import Admission
 from services.rendering.handlers.cancel_job import CancelJob
+from services.rendering.handlers.fair_queue import FairQueue
 from services.rendering.handlers.find_jobs import FindJobs
 from services.rendering.handlers.freeze_cast import FreezeCast
+from services.rendering.handlers.lapsed_leases import LapsedLeases
+from services.rendering.handlers.ports import Renderer
 from services.rendering.handlers.reconcile import Reconcile
 from services.rendering.handlers.render_jobs import RenderJobs
 from services.rendering.handlers.submit_shots import SubmitShots
@@ -37,55 +49,85 @@ from services.rendering.handlers.watch_jobs import WatchJobs
 from services.rendering.handlers.work import WorkSignal
 from services.rendering.settings import Settings
 
-COLLECTIONS = (SUBMISSIONS, JOBS, CAST)
+AGGREGATES = (SUBMISSIONS, JOBS, CAST, QUEUES, DRAWN)
+COLLECTIONS = (*AGGREGATES, held_collection("rendering"))
+PREVIEW_AGE_S = 900.0
+"""Nobody looks at a preview when its job has gone on."""
 
 
-async def bootstrap(settings: Settings, platform: Platform) -> Hosted:
-    """Return the service on the given platform."""
+async def bootstrap(settings: Settings, platform: Platform, renderer: Renderer | None = None) -> Hosted:
+    """Return the service on the given platform; ``renderer`` None means that Triton draws."""
     clock = SystemClock()
     bus = platform.bus("rendering")
     documents = platform.documents
-    relay = Relay(documents, COLLECTIONS, bus, platform.backlog, clock)
-    jobs = StoredJobs(Aggregates(Job, JOBS, documents, CODEC, relay))
+    relay = Relay(documents, AGGREGATES, bus, platform.backlog, clock)
+    job_documents = Aggregates(Job, JOBS, documents, CODEC, relay)
+    jobs = StoredJobs(job_documents)
     submissions = StoredSubmissions(Aggregates(Submission, SUBMISSIONS, documents, CODEC, relay))
     cast = StoredCast(Aggregates(CastEntry, CAST, documents, CODEC, relay))
     files = StoredKeyframeFiles(platform.objects, platform.cpu)
     triton = TritonClient(settings.triton_address)
-    renderer = PrevizRenderer(triton, platform.objects, previz.VERSION)
+    renderer = renderer or PrevizRenderer(triton, platform.objects, previz.VERSION)
     signal = WorkSignal()
+    tails = Aggregates(QueueTail, QUEUES, documents, CODEC, relay)
+    queue = FairQueue(StoredQueues(tails, Aggregates(Drawn, DRAWN, documents, CODEC, relay)), jobs, submissions, clock)
 
     def heard(word: RenderProgressed) -> None:
         if word.state == CANCELLED:
             worker.interrupt(word.job_id)
 
     progress = ProgressTopic(bus, platform.topics[PROGRESS_TOPIC], CODEC, heard)
-    worker = RenderJobs(jobs, renderer, files, progress, clock, signal)
+    observer = TelemetryObserver()
+    lease_s, slots = settings.lease_s, settings.render_slots
+    worker = RenderJobs(jobs, queue, renderer, files, progress, clock, signal, lease_s, slots, observer)
+    leases = LapsedLeases(jobs, progress, clock, signal, settings.lease_s)
     freeze = FreezeCast(cast, jobs, clock)
-    submit = SubmitShots(submissions, jobs, freeze, clock)
-    reconcile = Reconcile(submissions, jobs, submit, freeze, progress, clock, settings.cast_deadline_s)
+    admission = Admission(jobs, settings.max_unfinished_jobs)
+    submit = SubmitShots(submissions, jobs, freeze, queue, admission, clock)
+    deadline_s = settings.cast_deadline_s
+    reconcile = Reconcile(submissions, jobs, submit, freeze, progress, clock, signal, deadline_s, observer)
+    watch(TAKE_OVERS, lambda: (leases.taken_back, {}))
     take = TakePrompts(jobs, progress, clock, signal)
-    for subscription in subscriptions(freeze, take, platform.topics):
-        Consumer(bus, subscription, platform.checkpoints)
+    held = HeldEvents(documents, "rendering", clock)
+    consumer = Consumer(bus, subscriptions(freeze, take, platform.topics), held, platform.checkpoints)
 
     async def idle() -> bool:
-        return await jobs.unfinished() == 0
+        return not await jobs.unfinished(None, 1)
+
+    if settings.sole_renderer:
+        await leases.take_all_back()
 
     servicer = RenderServicer(
         jobs=jobs,
         files=files,
         submit=submit,
         find=FindJobs(jobs, files),
-        watch=WatchJobs(jobs, progress, clock),
+        watch=WatchJobs(jobs, submissions, progress, clock),
         cancel=CancelJob(jobs, progress, clock),
     )
-    slots = {f"worker-{number}": worker.run for number in range(settings.render_slots)}
+    grace_s = settings.collect_after_s
+    pointed_at = DocumentReferences(documents, (JOBS, KEYFRAME))
+    keyframes = Collector(platform.objects, KEYFRAMES, pointed_at, clock, grace_s=grace_s)
+    preview_age_s = min(grace_s, PREVIEW_AGE_S)
+    previews = Collector(platform.objects, PREVIEWS, nobody_refers, clock, grace_s=preview_age_s)
     return Hosted(
         name="rendering",
         rpc_names=RPC_NAMES,
         register=partial(add_RenderServiceServicer_to_server, servicer),
         bus=bus,
         store=documents.check,
-        background={"relay": relay.run, "reconcile": reconcile.run, **slots},
+        relay=relay.run,
+        dead_letters=held,
+        background={
+            "held": consumer.retries.run,
+            "reconcile": reconcile.run,
+            "leases": leases.run,
+            "queue": queue.run,
+            "gauges": QueueGauges(job_documents, clock).run,
+            "keyframes": keyframes.run,
+            "previews": previews.run,
+            "worker": worker.run,
+        },
         dependencies={"continuity.renderer": renderer.check},
         idle=idle,
         close=triton.close,

@@ -1,4 +1,4 @@
-"""What every call goes through: project, validation, deadline, errors, and a count of what is in flight.
+"""What every call goes through: trace, project, validation, deadline, errors, and a count of what is in flight.
 
 One interceptor does all of it, so that the order is written down in one place.
 """
@@ -19,6 +19,9 @@ import protovalidate
 from continuity.kernel.errors import ContinuityError, InvalidValue, Late
 from continuity.kernel.ids import new_id
 from continuity.rpc.errors import MAX_TEXT, Context, abort, invalid_request, opaque_status, rich_status, status_code
+from continuity.telemetry.propagation import current_trace_id
+from continuity.telemetry.rpc import note_reason, served
+from continuity.telemetry.tracing import reason_of
 
 _log = logging.getLogger(__name__)
 
@@ -55,14 +58,15 @@ class Calls(grpc.aio.ServerInterceptor):
             return handler
         if not ours:
             return self._counted(handler) if handler.response_streaming else handler
+        name = handler_call_details.method[1:]
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._streaming(handler.unary_stream),
+                self._streaming(name, handler.unary_stream),
                 handler.request_deserializer,
                 handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._unary(handler.unary_unary),
+            self._unary(name, handler.unary_unary),
             handler.request_deserializer,
             handler.response_serializer,
         )
@@ -83,29 +87,33 @@ class Calls(grpc.aio.ServerInterceptor):
             handler.response_serializer,
         )
 
-    def _unary(self, method: Any) -> Any:
+    def _unary(self, name: str, method: Any) -> Any:
         async def call(request: Any, context: Context) -> Any:
             self.in_flight += 1
             try:
-                await _admit(request, context)
-                async with asyncio.timeout(MAX_UNARY_S):
-                    return await method(request, context)
-            except Exception as error:
-                await _refuse(error, context)
+                with served(name, request, context):
+                    try:
+                        await _admit(request, context)
+                        async with asyncio.timeout(MAX_UNARY_S):
+                            return await method(request, context)
+                    except Exception as error:
+                        await _refuse(error, context)
             finally:
                 self.in_flight -= 1
 
         return call
 
-    def _streaming(self, method: Any) -> Any:
+    def _streaming(self, name: str, method: Any) -> Any:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             self.in_flight += 1
             try:
-                await _admit(request, context)
-                async for response in method(request, context):
-                    yield response
-            except Exception as error:
-                await _refuse(error, context)
+                with served(name, request, context):
+                    try:
+                        await _admit(request, context)
+                        async for response in method(request, context):
+                            yield response
+                    except Exception as error:
+                        await _refuse(error, context)
             finally:
                 self.in_flight -= 1
 
@@ -135,9 +143,10 @@ async def _refuse(error: Exception, context: Context) -> None:
         raise error
     if isinstance(error, TimeoutError):
         error = CallTooLong(limit_s=MAX_UNARY_S)
+    note_reason(reason_of(error))
     if isinstance(error, ContinuityError) and status_code(error) is not grpc.StatusCode.INTERNAL:
         await abort(context, rich_status(error))
-    trace_id = new_id()
+    trace_id = current_trace_id() or new_id()
     _log.error("call failed, trace %s", trace_id, exc_info=error)
     await abort(context, opaque_status(trace_id))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import grpc
 
+from continuity.telemetry.rpc import client_interceptors
+
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 
@@ -17,4 +19,5 @@ def open_channel(address: str) -> grpc.aio.Channel:
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),
         ],
+        interceptors=client_interceptors(),
     )

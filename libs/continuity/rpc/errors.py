@@ -13,6 +13,7 @@ from continuity.kernel.errors import (
     Absent,
     Conflict,
     ContinuityError,
+    Damaged,
     Exists,
     Full,
     Invalid,
@@ -29,7 +30,6 @@ else:
     Context = grpc.aio.ServicerContext
 
 DOMAIN = "continuity"
-RETRY_DELAY_S = 1
 MAX_TEXT = 300
 MAX_VIOLATIONS = 20
 """A status travels in headers, of which gRPC takes 8 KiB: all that is said of an error must stay below that."""
@@ -44,6 +44,7 @@ STATUS: dict[type[ContinuityError], grpc.StatusCode] = {
     Unavailable: grpc.StatusCode.UNAVAILABLE,
     Late: grpc.StatusCode.DEADLINE_EXCEEDED,
     NotAllowed: grpc.StatusCode.PERMISSION_DENIED,
+    Damaged: grpc.StatusCode.DATA_LOSS,
 }
 
 
@@ -60,7 +61,7 @@ def rich_status(error: ContinuityError) -> status_pb2.Status:
     if isinstance(error, InvalidValue):
         packed.append(_packed(bad_request([(error.field, text)])))
     if isinstance(error, Full):
-        packed.append(_packed(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=RETRY_DELAY_S))))
+        packed.append(_packed(error_details_pb2.RetryInfo(retry_delay=_duration(error.retry_after_s))))
     return status_pb2.Status(code=status_code(error).value[0], message=text, details=packed)
 
 
@@ -100,6 +101,12 @@ async def abort(context: Context, status: status_pb2.Status) -> NoReturn:
     wire = rpc_status.to_status(status)
     await context.abort(wire.code, wire.details, wire.trailing_metadata)
     raise AssertionError("abort always raises")
+
+
+def _duration(seconds: float) -> duration_pb2.Duration:
+    duration = duration_pb2.Duration()
+    duration.FromNanoseconds(int(seconds * 1e9))
+    return duration
 
 
 def _packed(detail: object) -> any_pb2.Any:

@@ -12,8 +12,11 @@ from grpc_reflection.v1alpha import reflection
 from continuity.kernel.errors import Unavailable
 from continuity.rpc.calls import Calls
 from continuity.rpc.channel import MAX_MESSAGE_BYTES
+from continuity.rpc.limit import CallLimit
 
 MAX_CONCURRENT_CALLS = 1_000
+GRPC_MAX_CALLS = 2 * MAX_CONCURRENT_CALLS
+"""Where gRPC itself refuses, without a word on when to come again: calls that come before others are counted."""
 
 Registration = Callable[[grpc.aio.Server], None]
 
@@ -32,14 +35,14 @@ class PortTaken(Unavailable):
 class RpcServer:
     """A gRPC server with everything that ours have in common."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, max_calls: int = MAX_CONCURRENT_CALLS) -> None:
         self.calls = Calls()
         self.health = health.aio.HealthServicer()
         self._names: list[str] = [health.SERVICE_NAME, reflection.SERVICE_NAME]
         self._address = address
         self._server = grpc.aio.server(
-            interceptors=[self.calls],
-            maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS,
+            interceptors=[CallLimit(lambda: self.calls.in_flight, max_calls), self.calls],
+            maximum_concurrent_rpcs=GRPC_MAX_CALLS,
             options=[
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
                 ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

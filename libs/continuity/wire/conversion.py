@@ -1,8 +1,8 @@
 """Protobuf messages and frozen dataclasses, converted by field name.
 
 Enums become the words that people write (``SHOT_TYPE_CLOSE_UP`` ↔ ``close-up``, unspecified ↔ the empty string),
-timestamps become seconds since the epoch, and a dataclass field of type ``str`` may hold a whole message,
-serialized and in base64, for what is only passed on. Fields that only one side has are left alone.
+timestamps become seconds since the epoch, durations seconds, and a dataclass field of type ``str`` may hold a whole
+message, serialized and in base64, for what is only passed on. Fields that only one side has are left alone.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -24,98 +25,113 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor
 
 FieldDescriptor: TypeAlias = Any  # two C implementations, one interface
+Converter: TypeAlias = Callable[[Any], Any]
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 
 
 def word(enum: EnumDescriptor, number: int) -> str:
     """Return an enum value as a word: ``SHOT_TYPE_CLOSE_UP`` is ``close-up``, the zero value is empty."""
-    value = enum.values_by_number.get(number)
-    if value is None or number == 0:
-        return ""
-    name: str = value.name
-    return name.removeprefix(_prefix(enum)).lower().replace("_", "-")
+    return _words(enum).get(number, "")
 
 
 def number(enum: EnumDescriptor, written: str) -> int:
     """Return the enum value of a word. Raises ``KeyError`` when the enum has no such word."""
-    if not written:
-        return 0
-    return int(enum.values_by_name[_prefix(enum) + written.upper().replace("-", "_")].number)
+    return _numbers(enum)[written]
 
 
 def words(enum: EnumDescriptor) -> tuple[str, ...]:
     """Return every word of an enum."""
-    return tuple(word(enum, value.number) for value in enum.values if value.number)
+    return tuple(filter(None, _words(enum).values()))
 
 
 def to_message(value: object, message: type[M]) -> M:
     """Return the message whose fields are those of the dataclass ``value``."""
-    made = message()
-    for field in message.DESCRIPTOR.fields:
-        item = getattr(value, field.name, None)
-        if item is not None:
-            _put(made, field, item)
-    return made
+    fields = _writers(type(value), message)
+    return message(**{name: write(item) for name, write in fields if (item := getattr(value, name)) is not None})
 
 
 def from_message(message: Message, target: type[T]) -> T:
     """Return the dataclass ``target`` whose fields are those of the message; what it lacks keeps its default."""
-    hints = _hints(target)  # type: ignore[arg-type]
-    present = message.DESCRIPTOR.fields_by_name
-    values = {name: _get(message, present[name], hint) for name, hint in hints.items() if name in present}
-    return target(**{name: value for name, value in values.items() if value is not dataclasses.MISSING})
+    return target(
+        **{
+            name: read(getattr(message, name))
+            for name, optional, read in _readers(type(message), target)
+            if not optional or message.HasField(name)
+        }
+    )
 
 
-def _put(made: Message, field: FieldDescriptor, item: Any) -> None:
+@cache
+def _writers(source: type, message: type[Message]) -> tuple[tuple[str, Converter], ...]:
+    """Return how each field that both have gets into the message."""
+    held = {field.name for field in dataclasses.fields(source)} | set(dir(source))
+    return tuple((field.name, _writer(field)) for field in message.DESCRIPTOR.fields if field.name in held)
+
+
+def _writer(field: FieldDescriptor) -> Converter:
     if field.message_type and field.message_type.GetOptions().map_entry:
-        getattr(made, field.name).update(item)
-    elif field.is_repeated:
-        getattr(made, field.name).extend(_wire(field, each) for each in item)
-    elif field.message_type:
-        getattr(made, field.name).CopyFrom(_wire(field, item))
-    else:
-        setattr(made, field.name, _wire(field, item))
+        return _same
+    write = _wire(field)
+    if field.is_repeated and write is not _same:
+        return lambda items: [write(item) for item in items]
+    return write
 
 
-def _wire(field: FieldDescriptor, item: Any) -> Any:
+def _wire(field: FieldDescriptor) -> Converter:
     if field.enum_type:
-        return number(field.enum_type, item)
+        return partial(number, field.enum_type)
     if field.message_type is None:
-        return item
+        return _same
     if field.message_type is Timestamp.DESCRIPTOR:
-        return _timestamp(item)
+        return lambda time_s: Timestamp(**_seconds(time_s))
+    if field.message_type is Duration.DESCRIPTOR:
+        return lambda time_s: Duration(**_seconds(time_s))
     concrete = GetMessageClass(field.message_type)
-    return opened(item, concrete) if isinstance(item, str) else to_message(item, concrete)
+    return lambda item: opened(item, concrete) if isinstance(item, str) else to_message(item, concrete)
 
 
-def _timestamp(time_s: float) -> Timestamp:
+def _seconds(time_s: float) -> dict[str, int]:
     seconds = math.floor(time_s)  # nanos count forwards, before the epoch too
-    return Timestamp(seconds=seconds, nanos=min(int((time_s - seconds) * 1e9), 999_999_999))
+    return {"seconds": seconds, "nanos": min(int((time_s - seconds) * 1e9), 999_999_999)}
 
 
-def _get(message: Message, field: FieldDescriptor, hint: Any) -> Any:
+@cache
+def _readers(message: type[Message], target: Any) -> tuple[tuple[str, bool, Converter], ...]:
+    """Return for each field that both have whether it may be absent, and how it is read."""
+    present = message.DESCRIPTOR.fields_by_name
+    hints = typing.get_type_hints(target)
+    shared = [field.name for field in dataclasses.fields(target) if field.name in present]
+    return tuple((name, _may_be_absent(present[name]), _reader(present[name], hints[name])) for name in shared)
+
+
+def _may_be_absent(field: FieldDescriptor) -> bool:
+    return bool(field.has_presence) and not field.is_repeated
+
+
+def _reader(field: FieldDescriptor, hint: Any) -> Converter:
     if field.message_type and field.message_type.GetOptions().map_entry:
-        return dict(getattr(message, field.name))
-    if field.is_repeated:
-        element = next(iter(typing.get_args(hint)), object)
-        items: Iterable[Any] = getattr(message, field.name)
-        return tuple(_read(field, item, element) for item in items)
-    if field.has_presence and not message.HasField(field.name):
-        return dataclasses.MISSING
-    return _read(field, getattr(message, field.name), _bare(hint))
+        return dict
+    if not field.is_repeated:
+        return _read(field, _bare(hint))
+    read = _read(field, next(iter(typing.get_args(hint)), object))
+    return tuple if read is _same else lambda items: tuple(read(item) for item in items)
 
 
-def _read(field: FieldDescriptor, item: Any, hint: Any) -> Any:
+def _read(field: FieldDescriptor, hint: Any) -> Converter:
     if field.enum_type:
-        return word(field.enum_type, item)
+        return partial(word, field.enum_type)
     if field.message_type is None:
-        return item
-    if field.message_type is Timestamp.DESCRIPTOR:
-        return item.seconds + item.nanos / 1e9
+        return _same
+    if field.message_type in (Timestamp.DESCRIPTOR, Duration.DESCRIPTOR):
+        return lambda time: time.seconds + time.nanos / 1e9
     if hint is str:
-        return closed(item)
-    return from_message(item, hint)
+        return closed
+    return lambda item: from_message(item, hint)
+
+
+def _same(item: Any) -> Any:
+    return item
 
 
 def _bare(hint: Any) -> Any:
@@ -126,16 +142,17 @@ def _bare(hint: Any) -> Any:
 
 
 @cache
-def _hints(target: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(target)
-    return {field.name: hints[field.name] for field in dataclasses.fields(target)}
+def _words(enum: EnumDescriptor) -> Mapping[int, str]:
+    """Return the words of an enum whose zero value is ``SHOT_TYPE_UNSPECIFIED``, without its prefix ``SHOT_TYPE_``."""
+    zero: str = enum.values_by_number[0].name
+    prefix = zero.removesuffix("UNSPECIFIED")
+    named = {value.number: value.name.removeprefix(prefix).lower().replace("_", "-") for value in enum.values}
+    return named | {0: ""}
 
 
 @cache
-def _prefix(enum: EnumDescriptor) -> str:
-    """``SHOT_TYPE_`` for an enum whose zero value is ``SHOT_TYPE_UNSPECIFIED``."""
-    zero: str = enum.values_by_number[0].name
-    return zero.removesuffix("UNSPECIFIED")
+def _numbers(enum: EnumDescriptor) -> Mapping[str, int]:
+    return {written: number for number, written in _words(enum).items()}
 
 
 def opened(content: str, message: type[M]) -> M:

@@ -17,6 +17,8 @@ from continuity.wire.conversion import opened
 from services.rendering.adapters.png import encode_keyframe, manifest_text, parameters_text
 from services.rendering.handlers.ports import Picture, RenderTask
 
+KEYFRAMES, PREVIEWS = "keyframes", "previews"
+"""Folders of a project in the object store."""
 _IDS = ("character_ids", "location_id")
 
 
@@ -30,11 +32,11 @@ class StoredKeyframeFiles:
     async def store(self, task: RenderTask, picture: Picture, renderer: str) -> ObjectRef:
         """Encode a picture with its prompt and settings and store it under the hash of its bytes."""
         png = await self._pool.run(_encode, picture.pixels, settings_of(task, picture, renderer))
-        return await put_content(self._objects, task.project, "keyframes", png, content_type="image/png", suffix=".png")
+        return await put_content(self._objects, task.project, KEYFRAMES, png, content_type="image/png", suffix=".png")
 
     async def store_preview(self, project: str, jpeg: bytes) -> ObjectRef:
         """Store a preview under the hash of its bytes."""
-        return await put_content(self._objects, project, "previews", jpeg, content_type="image/jpeg", suffix=".jpg")
+        return await put_content(self._objects, project, PREVIEWS, jpeg, content_type="image/jpeg", suffix=".jpg")
 
     async def read(self, key: str) -> bytes:
         """Return the bytes under a key. Raises ``ContinuityError``."""

@@ -22,6 +22,7 @@ from services.rendering.domain.shot import Shot
 from services.rendering.handlers.ports import Picture, RenderTask, Step
 
 TIMEOUT_S = 60.0
+"""The longest that this model takes, by far; only this finds an interpreter that hangs."""
 UNKNOWN_HEIGHT_M = 1.7
 LEAST_HEIGHT_M, MOST_HEIGHT_M = 0.5, 3.0
 """What the model draws; a character may be smaller or taller."""
@@ -52,8 +53,9 @@ class PrevizRenderer:
         """Yield steps and, last, the picture. Closing the iterator cancels the request."""
         inputs = await self._inputs(task.job)
         picture: Picture | None = None
+        timeout_s = min(TIMEOUT_S, task.timeout_s)
         stream = self._triton.stream(
-            PREVIZ, inputs, request_id=task.job.id, timeout_s=TIMEOUT_S, priority=task.job.priority
+            PREVIZ, inputs, request_id=task.job.id, timeout_s=timeout_s, priority=task.job.priority
         )
         try:
             async with aclosing(stream) as responses:

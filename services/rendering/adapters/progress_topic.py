@@ -1,4 +1,4 @@
-"""Progress on its topic: sent without an outbox, read by every replica in no group."""
+"""Progress: told in this process at once, and on its topic, without an outbox and read in no group, to all others."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
-
-from faststream.kafka import KafkaMessage
+from dataclasses import replace
 
 from continuity.api.events.v1.render_events_pb2 import RenderProgressed as ProgressMessage
+from continuity.documents.port import OutgoingEvent
 from continuity.kernel.errors import ContinuityError
+from continuity.kernel.ids import new_id
 from continuity.messaging.bus import EventBus
 from continuity.messaging.codec import EventCodec, decode
-from continuity.messaging.envelope import EventMalformed, open_envelope
+from continuity.messaging.envelope import EventMalformed
+from continuity.messaging.record import Record
 from continuity.messaging.topics import Topic
 from continuity.wire.conversion import from_message
 from services.rendering.domain.events import RenderProgressed
 
 _log = logging.getLogger(__name__)
 
-FEED_LIMIT = 1_000
-SEND_LIMIT = 64
-"""Words on their way to the broker; more are dropped, the documents tell the rest."""
+GATHER_S = 0.02
+"""How long words gather after some were sent: a broker is paid by the request."""
+FEED_LIMIT = 4_000
+SEND_LIMIT = 1_000
+"""Jobs of which there is a word to send; those of more are dropped, the documents tell the rest."""
 
 
 class TopicFeed:
@@ -41,6 +44,10 @@ class TopicFeed:
                 return await self._words.get()
         return None
 
+    def waiting(self) -> list[RenderProgressed]:
+        """Return the words that wait already."""
+        return [self._words.get_nowait() for _ in range(self._words.qsize())]
+
     def close(self) -> None:
         """Stop listening."""
         self._close(self)
@@ -53,7 +60,10 @@ class TopicFeed:
 
 
 class ProgressTopic:
-    """The ``Progress`` port. ``on_word`` is told everything too, on every replica."""
+    """The ``Progress`` port. ``on_word`` is told everything too, on every replica.
+
+    While words are being sent, and shortly after, the next ones gather, and of each job only the last is kept.
+    """
 
     def __init__(
         self, bus: EventBus, topic: Topic, codec: EventCodec, on_word: Callable[[RenderProgressed], None]
@@ -62,16 +72,21 @@ class ProgressTopic:
         self._codec = codec
         self._on_word = on_word
         self._feeds: defaultdict[tuple[str, str], set[TopicFeed]] = defaultdict(set)
-        self._sending: set[asyncio.Task[None]] = set()
+        self._unsent: dict[tuple[str, str], RenderProgressed] = {}
+        self._sending: asyncio.Task[None] | None = None
+        self._origin = new_id()
+        self._own = ("ce_origin", self._origin.encode())
         bus.listen(topic.name, self._hear)
 
     async def tell(self, project: str, progress: RenderProgressed) -> None:
         """Send once, beside whatever goes on; never raises for a broker that is away."""
-        if len(self._sending) >= SEND_LIMIT:
+        self._pass_on(project, progress)
+        key = (project, progress.job_id)
+        if key not in self._unsent and len(self._unsent) >= SEND_LIMIT:
             return
-        task = asyncio.create_task(self._send(project, progress))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        self._unsent[key] = progress
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send())
 
     def listen(self, project: str, job_ids: Sequence[str]) -> TopicFeed:
         """Return what is told of these jobs from now on."""
@@ -88,19 +103,31 @@ class ProgressTopic:
             self._feeds[key].add(feed)
         return feed
 
-    async def _send(self, project: str, progress: RenderProgressed) -> None:
-        try:
-            await self._bus.publish(self._codec.encode(project, [progress]))
-        except ContinuityError as error:
-            _log.debug("progress of %s was not sent: %s", progress.job_id, error)
+    async def _send(self) -> None:
+        while self._unsent:
+            words, self._unsent = self._unsent, {}
+            try:
+                await self._bus.post([self._encoded(project, word) for (project, _), word in words.items()])
+            except ContinuityError as error:
+                _log.debug("progress of %d jobs was not sent: %s", len(words), error)
+            await asyncio.sleep(GATHER_S)
 
-    async def _hear(self, record: KafkaMessage) -> None:
-        raw: Any = record.raw_message
-        try:
-            event = open_envelope(raw.headers, raw.value or b"")
-            word = from_message(decode(event, ProgressMessage), RenderProgressed)
-        except EventMalformed:
-            return
+    def _encoded(self, project: str, word: RenderProgressed) -> OutgoingEvent:
+        (event,) = self._codec.encode(project, [word])
+        return replace(event, headers={**event.headers, "origin": self._origin})
+
+    async def _hear(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if self._own in record.headers:
+                continue
+            try:
+                event = record.event()
+                word = from_message(decode(event, ProgressMessage), RenderProgressed)
+            except EventMalformed:
+                continue
+            self._pass_on(event.project, word)
+
+    def _pass_on(self, project: str, word: RenderProgressed) -> None:
         self._on_word(word)
-        for feed in tuple(self._feeds.get((event.project, word.job_id), ())):
+        for feed in tuple(self._feeds.get((project, word.job_id), ())):
             feed.put(word)

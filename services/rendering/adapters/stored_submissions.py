@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from continuity.documents.port import Collection, DocumentExists, at_most, equal
+from continuity.documents.port import Collection, DocumentExists, DocumentMissing, at_most, equal
 from continuity.kernel.values import Change
 from continuity.messaging.repository import Aggregates
 from services.rendering.domain.submission import Submission
+from services.rendering.handlers.stores import OwnedSubmission
 
 SUBMISSIONS = Collection("submissions", indexes=(("fanned_out", "create_time"),))
 
@@ -26,16 +27,19 @@ class StoredSubmissions:
             return False
         return True
 
-    async def get(self, project: str, id: str) -> Submission:
-        """Return a submission. Raises ``DocumentMissing``."""
-        return await self._aggregates.get(project, id)
+    async def find(self, project: str, id: str) -> Submission | None:
+        """Return a submission; None when there is none."""
+        try:
+            return await self._aggregates.get(project, id)
+        except DocumentMissing:
+            return None
 
     async def fanned_out(self, project: str, id: str) -> None:
         """Note that every job exists."""
         await self._aggregates.change(project, id, lambda submission: Change(replace(submission, fanned_out=True)))
 
-    async def unfinished(self, before: float, limit: int) -> list[tuple[str, Submission]]:
-        """Return submissions (with their project) that are older than a time and not fanned out."""
+    async def unfinished(self, before: float, limit: int) -> list[OwnedSubmission]:
+        """Return submissions of every project that are older than a time and not fanned out."""
         where = [equal("fanned_out", False), at_most("create_time", before)]
         found, _ = await self._aggregates.page(where, project=None, order=["create_time"], limit=limit)
-        return [(stored.project, stored.aggregate) for stored in found]
+        return [OwnedSubmission(stored.project, stored.aggregate, stored.traceparent) for stored in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from continuity.kernel.errors import Absent, ContinuityError, Exists, Unavailable, WrongState
+from continuity.kernel.errors import Absent, ContinuityError, Exists, Full, Late, Unavailable, WrongState
 
 
 @dataclass(eq=False)
@@ -80,3 +80,42 @@ class WorkerLost(ContinuityError):
 
     template = "the worker was lost {attempts} times"
     attempts: int
+
+
+@dataclass(eq=False)
+class JobExpired(Late):
+    """The job was not done within its time to live."""
+
+    template = "it was not done within the {time_to_live_s:g} s that it had"
+    time_to_live_s: float
+
+
+@dataclass(eq=False)
+class AttemptTooLong(Late):
+    """The renderer took longer than an attempt may."""
+
+    template = "the attempt was given up after {timeout_s:g} s"
+    timeout_s: float
+
+
+@dataclass(eq=False)
+class QueueFull(Full):
+    """More shots are unfinished than the service takes on; ``retry_after_s`` follows from how fast they finish."""
+
+    template = "{unfinished} shots are unfinished and {limit} is the limit {whose}; come again in {retry_after_s:.0f} s"
+    unfinished: int
+    limit: int
+    whose: str
+    retry_after_s: float
+
+
+@dataclass(eq=False)
+class WatchesFull(Full):
+    """More jobs are watched than the service has room for."""
+
+    template = "{watches} watches of {jobs} jobs are open; the limits are {max_watches} and {max_jobs}"
+    watches: int
+    jobs: int
+    max_watches: int
+    max_jobs: int
+    retry_after_s: float = 5.0

@@ -19,6 +19,7 @@ class RenderRequested:
     characters: tuple[str, ...]
     location: str | None
     film_seed: int
+    expire_time: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""A render job: one shot on its way to a keyframe. Every transition is a function that returns a Change, or None."""
+"""A render job: one shot on its way to a keyframe. Every transition is a function that returns a Change, or None.
+
+Those of the worker that holds a lease are in ``lease``.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from continuity.kernel.values import Change, Failure
 from services.rendering.domain.cast import CastMember, FrozenCast
-from services.rendering.domain.errors import JobFinished
-from services.rendering.domain.events import KeyframeCancelled, KeyframeFailed, KeyframeRendered, RenderRequested
-from services.rendering.domain.keyframe import Keyframe, Prompt, StageTimings
+from services.rendering.domain.errors import CastIncomplete, JobExpired, JobFinished
+from services.rendering.domain.events import KeyframeCancelled, KeyframeFailed, RenderRequested
+from services.rendering.domain.fair_queue import queue_key
+from services.rendering.domain.keyframe import Keyframe, Prompt
 from services.rendering.domain.shot import Shot
 from services.rendering.domain.submission import Submission
 
@@ -21,18 +25,20 @@ FAILED = "failed"
 CANCELLED = "cancelled"
 FINISHED = (SUCCEEDED, FAILED, CANCELLED)
 UNFINISHED = (WAITING, REQUESTED, READY, RENDERING)
+LOOKED_AT = (WAITING, REQUESTED, READY)
+"""What the reconciler looks at; a job that is drawn is its worker's."""
 
-MAX_ATTEMPTS = 3
-MAX_INTERRUPTIONS = 10
-"""How often the renderer may go away under a job before the job is suspected of doing it."""
-_TOP_PRIORITY = 100
+CAST_LOOK_S, LONGEST_CAST_LOOK_S = 2.0, 60.0
+PROMPT_LOOK_S, LONGEST_LOOK_S = 60.0, 600.0
+"""The longest that anything but an expiry waits for; what is to wait twice as long was written by a wrong clock."""
 
 
 @dataclass(frozen=True)
 class Job:
     """``lease_token`` fences the worker that renders; ``waiting_for`` is the id that the cast lacks.
 
-    ``queue_key`` orders the queue: higher priorities first, then the order of arrival.
+    ``queue_key`` is the job's place among all others, ``line_key`` the same while a worker may take it. The reconciler
+    looks at an unfinished job at ``look_time``.
     """
 
     id: str
@@ -47,6 +53,9 @@ class Job:
     height_px: int
     create_time: float
     update_time: float
+    line_key: int | None = None
+    look_time: float | None = None
+    expire_time: float | None = None
     waiting_for: str | None = None
     cast: tuple[CastMember, ...] = ()
     characters: tuple[str, ...] = ()
@@ -54,9 +63,9 @@ class Job:
     prompt: Prompt | None = None
     keyframe: Keyframe | None = None
     failure: Failure | None = None
+    last_failure: Failure | None = None
     attempts: int = 0
     interruptions: int = 0
-    not_before: float = 0.0
     lease_token: str = ""
     lease_until: float = 0.0
     requested_time: float = 0.0
@@ -68,12 +77,22 @@ class Job:
         """Whether nothing will change any more."""
         return self.state in FINISHED
 
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to look at the job."""
+        if self.look_time is None or self.state not in LOOKED_AT:
+            return False
+        too_far = self.look_time != self.expire_time and self.look_time > now + 2 * LONGEST_LOOK_S
+        return self.look_time <= now or too_far
+
+    def look_at(self, time: float | None) -> float | None:
+        """Return when to look at the job that need not be looked at before ``time``: no later than when it expires."""
+        return min((each for each in (time, self.expire_time) if each is not None), default=None)
+
 
 def submitted(submission: Submission, position: int, now: float) -> Job:
     """Return the job of the submission's shot at ``position``, waiting for its cast."""
     shot = submission.shots[position]
-    arrival_us = int(submission.create_time * 1e6) + position
-    return Job(
+    job = Job(
         id=submission.job_id(shot),
         submission_id=submission.id,
         film=submission.film,
@@ -81,12 +100,14 @@ def submitted(submission: Submission, position: int, now: float) -> Job:
         shot=shot,
         state=WAITING,
         priority=submission.priority,
-        queue_key=(_TOP_PRIORITY - submission.priority) * 10**16 + arrival_us,
+        queue_key=queue_key(submission.priority, submission.first_tag + position),
         width_px=submission.width_px,
         height_px=submission.height_px,
         create_time=submission.create_time,
         update_time=now,
+        expire_time=submission.expire_time,
     )
+    return replace(job, look_time=job.look_at(now + CAST_LOOK_S))
 
 
 def cast_found(job: Job, cast: FrozenCast, now: float) -> Change[Job] | None:
@@ -102,13 +123,16 @@ def cast_found(job: Job, cast: FrozenCast, now: float) -> Change[Job] | None:
         location=cast.location.content if cast.location else None,
         requested_time=now,
         update_time=now,
+        look_time=job.look_at(now + PROMPT_LOOK_S),
     )
     return Change(frozen, [requested(frozen)])
 
 
 def requested(job: Job) -> RenderRequested:
     """Return the event that asks for the job's prompt."""
-    return RenderRequested(job.id, job.film, job.shot, job.characters, job.location, job.film_seed)
+    return RenderRequested(
+        job.id, job.film, job.shot, job.characters, job.location, job.film_seed, expire_time=job.expire_time
+    )
 
 
 def cast_lacks(job: Job, missing: str, now: float) -> Change[Job] | None:
@@ -119,10 +143,16 @@ def cast_lacks(job: Job, missing: str, now: float) -> Change[Job] | None:
 
 
 def prompted(job: Job, prompt: Prompt, now: float) -> Change[Job] | None:
-    """Take the prompt and stand in the queue; None when the job does not wait for one."""
+    """Take the prompt and stand in line; None when the job does not wait for one."""
     if job.state != REQUESTED:
         return None
-    return Change(replace(job, state=READY, prompt=prompt, ready_time=now, update_time=now))
+    ready = replace(job, state=READY, prompt=prompt, ready_time=now, update_time=now)
+    return Change(in_line(ready))
+
+
+def in_line(job: Job) -> Job:
+    """Return the job at its place in the line."""
+    return replace(job, line_key=job.queue_key, look_time=job.look_at(None))
 
 
 def prompt_failed(job: Job, failure: Failure, now: float) -> Change[Job] | None:
@@ -130,75 +160,42 @@ def prompt_failed(job: Job, failure: Failure, now: float) -> Change[Job] | None:
     return failed(job, failure, now) if job.state == REQUESTED else None
 
 
-def rendered(job: Job, token: str, keyframe: Keyframe, now: float) -> Change[Job] | None:
-    """Take the picture; None when the lease is no longer the worker's."""
-    if not _leased(job, token) or job.prompt is None:
-        return None
-    timed = replace(keyframe, timings=_timings(job, keyframe.timings))
-    done = replace(job, state=SUCCEEDED, keyframe=timed, attempts=job.attempts + 1, lease_token="", update_time=now)
-    return Change(done, [KeyframeRendered(job.id, job.film, job.shot, timed, job.prompt)])
+def looked_at(job: Job, now: float, cast_deadline_s: float) -> Change[Job] | None:
+    """Do what is due of a job that nobody else moves; None when nothing is.
 
-
-def attempt_failed(
-    job: Job, token: str, failure: Failure, now: float, *, retry_after_s: float | None
-) -> Change[Job] | None:
-    """Go back to the queue, or fail for good after three attempts or when ``retry_after_s`` is None.
-
-    None when the lease is gone.
+    One that waits for its cast is looked at again after as long as it has waited so far, and ends at the deadline; one
+    without its prompt asks for it again, less and less often, for the prompts service may only be behind; one that
+    waits for its next attempt stands in line again.
     """
-    if not _leased(job, token):
+    if not job.is_due(now):
         return None
-    attempts = job.attempts + 1
-    if retry_after_s is None or attempts >= MAX_ATTEMPTS:
-        return failed(replace(job, attempts=attempts), failure, now)
-    waiting = replace(
-        job, state=READY, attempts=attempts, lease_token="", not_before=now + retry_after_s, update_time=now
-    )
-    return Change(waiting)
+    if late := expired(job, now):
+        return late
+    if job.state == READY:
+        return Change(in_line(job))
+    if job.state == REQUESTED:
+        pause_s = min(max(now - job.requested_time, PROMPT_LOOK_S), LONGEST_LOOK_S)
+        return Change(replace(job, look_time=job.look_at(now + pause_s)), [requested(job)])
+    waited_s = now - job.create_time
+    if waited_s >= cast_deadline_s:
+        lacks = CastIncomplete(missing=job.waiting_for or "", limit_s=cast_deadline_s)
+        return failed(job, Failure.of(lacks), now)
+    pause_s = min(max(waited_s, CAST_LOOK_S), LONGEST_CAST_LOOK_S, cast_deadline_s - waited_s)
+    return Change(replace(job, look_time=job.look_at(now + pause_s)))
 
 
-def worker_lost(job: Job, token: str, failure: Failure, now: float) -> Change[Job] | None:
-    """Count the attempt of a worker that was not heard of again, and fail for good after three.
-
-    ``token`` is that of the worker that took over; None when it has lost the lease in turn.
-    """
-    if not _leased(job, token):
+def expired(job: Job, now: float) -> Change[Job] | None:
+    """End because the time to live is over; None when it is not, or the job has ended."""
+    if job.expire_time is None or now < job.expire_time:
         return None
-    counted = replace(job, attempts=job.attempts + 1)
-    return failed(counted, failure, now) if counted.attempts >= MAX_ATTEMPTS else Change(counted)
-
-
-def handed_back(job: Job, token: str, delay_s: float, now: float) -> Change[Job] | None:
-    """Go back to the queue without blame: the worker stops."""
-    if not _leased(job, token):
-        return None
-    return Change(replace(job, state=READY, lease_token="", not_before=now + delay_s, update_time=now))
-
-
-def interrupted(job: Job, token: str, failure: Failure, delay_s: float, now: float) -> Change[Job] | None:
-    """Go back to the queue because the renderer went away; fail when it has done so ten times under this job.
-
-    None when the lease is gone.
-    """
-    if not _leased(job, token):
-        return None
-    counted = replace(job, interruptions=job.interruptions + 1)
-    if counted.interruptions >= MAX_INTERRUPTIONS:
-        return failed(counted, failure, now)
-    return handed_back(counted, token, delay_s, now)
-
-
-def lease_renewed(job: Job, token: str, until: float) -> Change[Job] | None:
-    """Keep the lease; None when it is no longer the worker's."""
-    return Change(replace(job, lease_until=until)) if _leased(job, token) else None
+    return failed(job, Failure.of(JobExpired(time_to_live_s=job.expire_time - job.create_time)), now)
 
 
 def failed(job: Job, failure: Failure, now: float) -> Change[Job] | None:
     """End without a picture; None when the job has ended."""
     if job.finished:
         return None
-    ended = replace(job, state=FAILED, failure=failure, waiting_for=None, lease_token="", update_time=now)
-    return Change(ended, [KeyframeFailed(job.id, job.film, job.shot, failure)])
+    return Change(ended(job, FAILED, now, failure=failure), [KeyframeFailed(job.id, job.film, job.shot, failure)])
 
 
 def cancelled(job: Job, now: float) -> Change[Job] | None:
@@ -207,18 +204,18 @@ def cancelled(job: Job, now: float) -> Change[Job] | None:
         return None
     if job.finished:
         raise JobFinished(job_id=job.id, state=job.state)
-    ended = replace(job, state=CANCELLED, waiting_for=None, lease_token="", update_time=now)
-    return Change(ended, [KeyframeCancelled(job.id, job.film, job.shot)])
+    return Change(ended(job, CANCELLED, now), [KeyframeCancelled(job.id, job.film, job.shot)])
 
 
-def _leased(job: Job, token: str) -> bool:
-    return job.state == RENDERING and job.lease_token == token
-
-
-def _timings(job: Job, drawn: StageTimings) -> StageTimings:
+def ended(job: Job, state: str, now: float, *, failure: Failure | None = None) -> Job:
+    """Return the job in its last state, with nothing left that anybody looks for."""
     return replace(
-        drawn,
-        cast_s=job.requested_time - job.create_time,
-        prompt_s=job.ready_time - job.requested_time,
-        queue_s=max(0.0, job.started_time - job.ready_time),
+        job,
+        state=state,
+        failure=failure,
+        waiting_for=None,
+        line_key=None,
+        look_time=None,
+        lease_token="",
+        update_time=now,
     )

@@ -16,7 +16,10 @@ DEFAULT_HEIGHT_PX = 576
 
 @dataclass(frozen=True)
 class Submission:
-    """``fanned_out`` is true once every job exists."""
+    """``fanned_out`` is true once every job exists. The shots' tags in the queue go on from ``first_tag``.
+
+    ``time_to_live`` is in seconds; None means for ever.
+    """
 
     id: str
     film: str
@@ -26,6 +29,8 @@ class Submission:
     width_px: int
     height_px: int
     create_time: float
+    time_to_live: float | None = None
+    first_tag: int = 0
     fanned_out: bool = False
 
     def __post_init__(self) -> None:
@@ -45,7 +50,12 @@ class Submission:
         return derived_id("job", self.id, shot.scene_id, shot.shot_number)
 
     @property
+    def expire_time(self) -> float | None:
+        """When the jobs fail that are not done; None means never."""
+        return None if self.time_to_live is None else self.create_time + self.time_to_live
+
+    @property
     def content_hash(self) -> str:
         """The same for two submissions that ask for the same."""
-        asked = asdict(replace(self, id="", create_time=0.0, fanned_out=False))
+        asked = asdict(replace(self, id="", create_time=0.0, first_tag=0, fanned_out=False))
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

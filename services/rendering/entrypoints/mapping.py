@@ -32,7 +32,7 @@ CODEC = EventCodec(
         KeyframeRendered: Publication(TOPIC, events.KeyframeRendered, _job_id),
         KeyframeFailed: Publication(TOPIC, events.KeyframeFailed, _job_id),
         KeyframeCancelled: Publication(TOPIC, events.KeyframeCancelled, _job_id),
-        RenderProgressed: Publication(PROGRESS_TOPIC, events.RenderProgressed, _job_id),
+        RenderProgressed: Publication(PROGRESS_TOPIC, events.RenderProgressed, _job_id, traced=False),
     },
 )
 

@@ -16,7 +16,8 @@ from services.rendering.domain.job import Job
 from services.rendering.entrypoints.mapping import job_message, progress_message, shots_asked
 from services.rendering.handlers.cancel_job import CancelJob
 from services.rendering.handlers.find_jobs import FindJobs
-from services.rendering.handlers.ports import Jobs, KeyframeFiles
+from services.rendering.handlers.ports import KeyframeFiles
+from services.rendering.handlers.stores import Jobs
 from services.rendering.handlers.submit_shots import SubmitShots
 from services.rendering.handlers.watch_jobs import WatchJobs
 

@@ -9,7 +9,7 @@ from continuity.api.events.v1 import character_events_pb2 as characters
 from continuity.api.events.v1 import location_events_pb2 as locations
 from continuity.api.events.v1 import prompt_events_pb2 as prompts
 from continuity.kernel.values import Failure
-from continuity.messaging.consumer import Subscription
+from continuity.messaging.handling import Subscription
 from continuity.messaging.topics import Topic
 from continuity.wire.conversion import closed, from_message
 from services.rendering.domain.cast import CastEntry

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from continuity.kernel.clock import Clock
 from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import Job, cancelled
-from services.rendering.handlers.ports import Jobs, Progress
+from services.rendering.handlers.ports import Progress
+from services.rendering.handlers.stores import Jobs
 
 
 @dataclass(frozen=True)

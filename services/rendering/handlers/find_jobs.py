@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from services.rendering.domain.errors import KeyframeMissing
-from services.rendering.domain.job import READY, Job
-from services.rendering.handlers.ports import Jobs, KeyframeFiles
+from services.rendering.domain.job import Job
+from services.rendering.handlers.ports import KeyframeFiles
+from services.rendering.handlers.stores import Jobs
 
 CHUNK_BYTES = 256 * 1024
+MOST_AHEAD = 1_000
+"""Whoever stands further back is not told how far."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +23,9 @@ class FindJobs:
     files: KeyframeFiles
 
     async def __call__(self, project: str, job_id: str) -> tuple[Job, int | None]:
-        """Return a job and how many stand before it; None unless it is READY. Raises ``JobMissing``."""
+        """Return a job and how many stand before it, up to 1,000; None unless it is in line. Raises ``JobMissing``."""
         job = await self.jobs.get(project, job_id)
-        return job, await self.jobs.ahead_of(job) if job.state == READY else None
+        return job, None if job.line_key is None else await self.jobs.ahead_of(job, MOST_AHEAD)
 
     async def keyframe(self, project: str, job_id: str) -> AsyncIterator[bytes]:
         """Yield the keyframe in chunks of 256 KiB at most. Raises ``JobMissing``, ``KeyframeMissing``."""

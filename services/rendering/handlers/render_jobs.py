@@ -5,78 +5,133 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from continuity.kernel.clock import Clock
-from continuity.kernel.errors import ContinuityError
+from continuity.kernel.errors import ContinuityError, Full, Unavailable
 from continuity.kernel.ids import new_id
-from continuity.kernel.values import Change, Failure
-from services.rendering.domain.errors import PictureMissing, RendererDown, WorkerLost
+from continuity.kernel.values import Failure
+from services.rendering.domain.errors import AttemptTooLong, PictureMissing, RendererDown
 from services.rendering.domain.events import RenderProgressed
-from services.rendering.domain.job import (
-    RENDERING,
-    Job,
-    attempt_failed,
-    handed_back,
-    interrupted,
-    lease_renewed,
-    rendered,
-    worker_lost,
-)
+from services.rendering.domain.job import RENDERING, expired
 from services.rendering.domain.keyframe import Keyframe, StageTimings
-from services.rendering.handlers.ports import (
-    Jobs,
-    KeyframeFiles,
-    OwnedJob,
-    Picture,
-    Progress,
-    Renderer,
-    RenderTask,
-    Step,
-)
+from services.rendering.domain.lease import handed_back, interrupted, put_off, rendered
+from services.rendering.handlers.fair_queue import FairQueue
+from services.rendering.handlers.held_job import HeldJob
+from services.rendering.handlers.observer import UNOBSERVED, Observer
+from services.rendering.handlers.ports import KeyframeFiles, Picture, Progress, Renderer, RenderTask, Step
+from services.rendering.handlers.stores import Jobs
 from services.rendering.handlers.work import WorkSignal
 
 _log = logging.getLogger(__name__)
 
-LEASE_S = 20.0
-RETRY_DELAY_S = 2.0
+LEASE_S = 10.0
+ATTEMPT_S = 600.0
+"""The longest that an attempt may take, of a job that may take for ever."""
 DOWN_DELAY_S = 1.0
+AWAY_DELAY_S = 3.0
+CHECK_S = 1.0
+STORED_BESIDE = 2
+"""Pictures for each slot that may be stored while the next ones are drawn."""
+HAND_BACK_S = 5.0
+"""How long a worker that stops waits for the store; the lease lapses otherwise."""
 
 
 @dataclass
 class RenderJobs:
-    """Renders one job after another; several run beside each other. Whoever is not heard of for ``lease_s`` is lost."""
+    """Draws as many jobs at once as there are ``slots``, and stores pictures beside that.
+
+    Whoever is not heard of for ``lease_s`` is lost.
+    """
 
     jobs: Jobs
+    queue: FairQueue
     renderer: Renderer
     files: KeyframeFiles
     progress: Progress
     clock: Clock
     signal: WorkSignal
     lease_s: float = LEASE_S
+    slots: int = 1
+    observer: Observer = UNOBSERVED
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    works: dict[HeldJob, asyncio.Task[None]] = field(default_factory=dict)
+    drawing: set[HeldJob] = field(default_factory=set)
+    freed: asyncio.Event = field(default_factory=asyncio.Event)
+    up_until: float = 0.0
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            if not await self.render_next():
-                await self.signal.wait()
+        try:
+            while True:
+                room = await self._room()
+                if await self._begun(room) < room:
+                    await self.signal.wait()
+        finally:
+            await self.stop()
 
-    async def render_next(self) -> bool:
-        """Render the first job of the queue; false when there is none or the renderer is down."""
+    async def begin(self, room: int = 1) -> int:
+        """Begin with the first jobs of the queue; return how many: none while the renderer is down."""
+        if not await self._renderer_is_up():
+            return 0
+        token, now = new_id(), self.clock.now()
+        leased = await self.jobs.lease(now, now + self.lease_s, token, room)
+        for owned in leased:
+            self.queue.drawn(owned.job)
+            self._begin(HeldJob(owned, token, self.lease_s, self.jobs, self.progress, self.clock))
+        return len(leased)
+
+    async def stop(self) -> None:
+        """Hand back what is being drawn, and finish what is being stored, within a limit."""
+        for held in self.drawing:
+            self.works[held].cancel()
+        if self.works:
+            await asyncio.wait(self.works.values(), timeout=HAND_BACK_S)
+        for work in self.works.values():
+            work.cancel()
+        await asyncio.gather(*self.works.values(), return_exceptions=True)
+
+    async def _begun(self, room: int) -> int:
+        try:
+            return await self.begin(room)
+        except (Unavailable, Full) as error:
+            _log.warning("no job is leased for now: %s", error)
+            return 0
+
+    async def _room(self) -> int:
+        """Return for how many jobs there is room, once there is."""
+        while (room := self._free_slots()) <= 0:
+            self.freed.clear()
+            await self.freed.wait()
+        return room
+
+    def _free_slots(self) -> int:
+        return min(self.slots - len(self.drawing), (1 + STORED_BESIDE) * self.slots - len(self.works))
+
+    def _begin(self, held: HeldJob) -> None:
+        def ended(_: asyncio.Task[None]) -> None:
+            del self.works[held]
+            self._free(held)
+
+        self.drawing.add(held)
+        self.works[held] = asyncio.create_task(self._work(held))
+        self.works[held].add_done_callback(ended)
+
+    def _free(self, held: HeldJob) -> None:
+        self.drawing.discard(held)
+        self.freed.set()
+
+    async def _renderer_is_up(self) -> bool:
+        """Ask once a second, and after every attempt that found it down."""
+        now = asyncio.get_running_loop().time()
+        if now < self.up_until:
+            return True
         try:
             await self.renderer.check()
         except RendererDown:
             return False
-        token = new_id()
-        now = self.clock.now()
-        owned = await self._taken_over(now, token) or await self.jobs.lease_next(now, now + self.lease_s, token)
-        if owned is None:
-            return False
-        self.signal.there_is_work()  # another worker may look for more
-        await self._work(owned, token)
+        self.up_until = now + CHECK_S
         return True
 
     def interrupt(self, job_id: str) -> None:
@@ -85,58 +140,65 @@ class RenderJobs:
         if task is not None:
             task.cancel()
 
-    async def _taken_over(self, now: float, token: str) -> OwnedJob | None:
-        """Take over from a worker that was lost; that counts as an attempt."""
-        owned = await self.jobs.take_over_lapsed(now, now + self.lease_s, token)
-        if owned is None:
-            return None
-        failure = Failure.of(WorkerLost(attempts=owned.job.attempts + 1))
-        job = await self._change(owned, lambda job: worker_lost(job, token, failure, now))
-        return OwnedJob(owned.project, job) if job.lease_token == token else None
-
-    async def _work(self, owned: OwnedJob, token: str) -> None:
-        task = asyncio.create_task(self._attempt(owned, token))
-        self.running[owned.job.id] = task
-        keeper = asyncio.create_task(self._keep_lease(owned, token, task))
+    async def _work(self, held: HeldJob) -> None:
+        id = held.owned.job.id
+        with self.observer.continuing(held.owned.traceparent):
+            task = asyncio.create_task(self._attempt(held))
+        keeper = asyncio.create_task(held.keep(task))
+        self.running[id] = task
         try:
             await asyncio.wait([task])
             if not task.cancelled() and (error := task.exception()):
-                _log.error("%s waits for its lease to lapse: %s", owned.job.id, error)
+                _log.error("%s waits for its lease to lapse: %s", id, error)
         except asyncio.CancelledError:
             # This process stops: the job goes back without blame.
             task.cancel()
             await asyncio.wait([task])
-            await self._change(owned, lambda job: handed_back(job, token, 0.0, self.clock.now()))
+            with contextlib.suppress(TimeoutError, ContinuityError):
+                async with asyncio.timeout(HAND_BACK_S):
+                    await held.write(lambda job: handed_back(job, held.token, self.clock.now()))
             raise
         finally:
             keeper.cancel()
-            if self.running.get(owned.job.id) is task:
-                del self.running[owned.job.id]
+            if self.running.get(id) is task:
+                del self.running[id]
 
-    async def _attempt(self, owned: OwnedJob, token: str) -> None:
+    async def _attempt(self, held: HeldJob) -> None:
+        owned, token, now = held.owned, held.token, self.clock.now()
+        timeout_s = ATTEMPT_S if owned.job.expire_time is None else min(ATTEMPT_S, owned.job.expire_time - now)
+        if timeout_s <= 0:
+            await held.change(lambda job: expired(job, now))
+            return
         try:
-            keyframe = await self._render(RenderTask(owned.project, owned.job))
+            with self.observer.attempt(owned, self.renderer.name):
+                async with asyncio.timeout(timeout_s):
+                    keyframe = await self._render(held, RenderTask(owned.project, owned.job, timeout_s))
+        except TimeoutError:
+            await held.blame(Failure.of(AttemptTooLong(timeout_s=timeout_s)), retryable=True)
         except RendererDown as error:
+            self.up_until = 0.0
             failure, now = Failure.of(error), self.clock.now()
-            await self._change(owned, lambda job: interrupted(job, token, failure, DOWN_DELAY_S, now))
+            await held.change(lambda job: interrupted(job, token, failure, DOWN_DELAY_S, now))
+        except PictureMissing as error:
+            await held.blame(Failure.of(error), retryable=True)
+        except (Unavailable, Full) as error:
+            # A store is away, or something is full: no fault of this job's, however long it lasts.
+            failure, now = Failure.of(error), self.clock.now()
+            await held.change(lambda job: put_off(job, token, failure, AWAY_DELAY_S, now))
         except ContinuityError as error:
-            await self._blame(owned, token, Failure.of(error), error.retryable)
+            await held.blame(Failure.of(error), retryable=error.retryable)
         except Exception as error:
             _log.exception("rendering %s broke", owned.job.id)
-            await self._blame(owned, token, Failure("INTERNAL", type(error).__name__), retryable=True)
+            await held.blame(Failure("INTERNAL", type(error).__name__), retryable=True)
         else:
-            await self._change(owned, lambda job: rendered(job, token, keyframe, self.clock.now()))
+            await held.change(lambda job: rendered(job, token, keyframe, self.clock.now()))
 
-    async def _blame(self, owned: OwnedJob, token: str, failure: Failure, retryable: bool) -> None:
-        delay_s = RETRY_DELAY_S if retryable else None
-        now = self.clock.now()
-        await self._change(owned, lambda job: attempt_failed(job, token, failure, now, retry_after_s=delay_s))
-
-    async def _render(self, task: RenderTask) -> Keyframe:
+    async def _render(self, held: HeldJob, task: RenderTask) -> Keyframe:
         await self.progress.tell(task.project, RenderProgressed(task.job.id, RENDERING))
         started = self.clock.now()
         picture = await self._drawn(task)
         drawn = self.clock.now()
+        self._free(held)
         stored = await self.files.store(task, picture, self.renderer.name)
         height_px, width_px = picture.pixels.shape[:2]
         return Keyframe(
@@ -160,22 +222,3 @@ class RenderJobs:
         preview = await self.files.store_preview(task.project, step.preview) if step.preview else None
         progress = RenderProgressed(task.job.id, RENDERING, step.step, step.steps, preview)
         await self.progress.tell(task.project, progress)
-
-    async def _keep_lease(self, owned: OwnedJob, token: str, task: asyncio.Task[None]) -> None:
-        """Renew the lease while the renderer works; stop the work when the lease is gone."""
-        while True:
-            await asyncio.sleep(self.lease_s / 4)
-            with contextlib.suppress(ContinuityError):
-                if await self._lease_lost(owned, token):
-                    task.cancel()
-                    return
-
-    async def _lease_lost(self, owned: OwnedJob, token: str) -> bool:
-        until = self.clock.now() + self.lease_s
-        job = await self.jobs.change(owned.project, owned.job.id, lambda now: lease_renewed(now, token, until))
-        return job.lease_token != token
-
-    async def _change(self, owned: OwnedJob, decide: Callable[[Job], Change[Job] | None]) -> Job:
-        job = await self.jobs.change(owned.project, owned.job.id, decide)
-        await self.progress.tell(owned.project, RenderProgressed(job.id, job.state))
-        return job

@@ -9,7 +9,8 @@ from continuity.kernel.values import Failure
 from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import Job, prompt_failed, prompted
 from services.rendering.domain.keyframe import Prompt
-from services.rendering.handlers.ports import Jobs, Progress
+from services.rendering.handlers.ports import Progress
+from services.rendering.handlers.stores import Jobs
 from services.rendering.handlers.work import WorkSignal
 
 

@@ -161,14 +161,14 @@ STUBS = (
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    """A module's ``CAST_DEADLINE_S`` is how long its jobs wait for their cast."""
+    """A module's ``SETTINGS`` are those of its rendering service that differ from what others have."""
     home = tmp_path_factory.mktemp("home")
     broker = EmbeddedBroker()
     settings = RenderingSettings(
         home=home,
         bootstrap_servers=broker.bootstrap_servers,
         triton_address=NOBODY_LISTENS,
-        cast_deadline_s=getattr(request.module, "CAST_DEADLINE_S", 600.0),
+        **getattr(request.module, "SETTINGS", {}),
     )
     opened = await open_platform(settings, COLLECTIONS)
     await opened.objects.close()

@@ -13,7 +13,7 @@ from tests.component.services.conftest import LIMIT_S, Crew
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-CAST_DEADLINE_S = 1.0
+SETTINGS = {"cast_deadline_s": 1.0}
 FULL = {"shot_type": SHOT_TYPE_FULL}
 
 

@@ -22,10 +22,10 @@ from services.rendering.domain.job import (
     cast_found,
     failed,
     prompted,
-    rendered,
     submitted,
 )
 from services.rendering.domain.keyframe import Keyframe, Prompt, StageTimings
+from services.rendering.domain.lease import rendered
 from services.rendering.domain.shot import Shot
 from services.rendering.domain.submission import Submission
 
@@ -49,9 +49,18 @@ def shot(number: int = 1, **changes: object) -> Shot:
     return replace(Shot("1", number, "close-up", "Ward looks up"), **changes)  # type: ignore[arg-type]
 
 
-def submission(*shots: Shot, priority: int = 0, create_time: float = 100.0, id: str = "submission") -> Submission:
+def submission(
+    *shots: Shot,
+    priority: int = 0,
+    create_time: float = 100.0,
+    id: str = "submission",
+    time_to_live: float | None = None,
+    first_tag: int = 0,
+) -> Submission:
     return Submission(
         id=id,
+        time_to_live=time_to_live,
+        first_tag=first_tag,
         film="Pad Nine",
         shots=shots or (shot(),),
         seed=5,
@@ -69,7 +78,8 @@ def after(change: Change[Job] | None) -> Job:
 
 def leased(job: Job, token: str = TOKEN, now: float = 106.0, until: float = 126.0) -> Job:
     """What the store's claim does to a job."""
-    return replace(job, state=RENDERING, lease_token=token, lease_until=until, started_time=now, update_time=now)
+    lease = {"lease_token": token, "lease_until": until, "started_time": now, "update_time": now}
+    return replace(job, state=RENDERING, line_key=None, **lease)  # type: ignore[arg-type]
 
 
 def job_in(state: str, wanted: Shot | None = None, **submission_changes: object) -> Job:

@@ -14,9 +14,11 @@ from continuity.kernel.values import Change, ObjectRef
 from services.rendering.domain.cast import CastEntry
 from services.rendering.domain.errors import JobMissing, RendererDown
 from services.rendering.domain.events import RenderProgressed
-from services.rendering.domain.job import READY, RENDERING, Job
+from services.rendering.domain.fair_queue import QueueTail
+from services.rendering.domain.job import RENDERING, Job
 from services.rendering.domain.submission import Submission
-from services.rendering.handlers.ports import OwnedJob, Picture, RenderTask, Step
+from services.rendering.handlers.ports import Picture, RenderTask, Step
+from services.rendering.handlers.stores import OwnedJob, OwnedSubmission
 from tests.unit.rendering.builders import leased
 
 
@@ -38,6 +40,9 @@ class InMemoryJobs:
         self.events: list[object] = []
         self.before_change: Callable[[], Awaitable[object]] | None = None
         self.broken: ContinuityError | None = None
+        self.away: ContinuityError | None = None
+        self.refused = 0
+        self.reads = 0
 
     def only(self) -> Job:
         (job,) = self.stored.values()
@@ -48,22 +53,30 @@ class InMemoryJobs:
             raise JobMissing(job_id=id)
         return self.stored[project, id]
 
-    async def add(self, project: str, change: Change[Job]) -> bool:
+    async def several(self, project: str, ids: Sequence[str]) -> list[Job]:
+        self.reads += 1
+        return [await self.get(project, id) for id in ids]
+
+    async def add_each(self, project: str, changes: Sequence[Change[Job]]) -> set[str]:
         await self._somebody_else()
-        key = (project, change.aggregate.id)
-        if key in self.stored:
-            return False
-        self._write(key, change)
-        return True
+        new = [each for each in changes if (project, each.aggregate.id) not in self.stored]
+        for each in new:
+            self._write((project, each.aggregate.id), each)
+        return {each.aggregate.id for each in new}
 
     async def change(self, project: str, id: str, decide: Callable[[Job], Change[Job] | None]) -> Job:
         await self._somebody_else()
         if self.broken:
+            self.refused += 1
             raise self.broken
         change = decide(await self.get(project, id))
         if change is not None:
             self._write((project, id), change)
         return self.stored[project, id]
+
+    async def change_owned(self, owned: OwnedJob, decide: Callable[[Job], Change[Job] | None]) -> OwnedJob:
+        changed = await self.change(owned.project, owned.job.id, decide)
+        return replace(owned, job=changed, version=owned.version + 1)
 
     async def of_submission(self, project: str, submission_id: str) -> list[Job]:
         return [
@@ -74,34 +87,39 @@ class InMemoryJobs:
         found = [one for one in self._queue() if (one.project, one.job.waiting_for) == (project, id)]
         return found[:limit]
 
-    async def standing(self, state: str, before: float, limit: int) -> list[OwnedJob]:
-        found = [one for one in self._queue() if one.job.state == state and one.job.update_time <= before]
-        return found[:limit]
+    async def due(self, state: str, now: float, limit: int) -> list[OwnedJob]:
+        return [one for one in self._looks(state) if (one.job.look_time or 0.0) <= now][:limit]
 
-    async def ahead_of(self, job: Job) -> int:
-        return sum(one.job.state == READY and one.job.queue_key < job.queue_key for one in self._queue())
+    async def last_due(self, state: str, limit: int) -> list[OwnedJob]:
+        return self._looks(state)[::-1][:limit]
 
-    async def unfinished(self) -> int:
-        return sum(not one.job.finished for one in self._queue())
+    async def rendering(self) -> list[OwnedJob]:
+        if self.away:
+            raise self.away
+        return [one for one in self._queue() if one.job.state == RENDERING]
 
-    async def lease_next(self, now: float, until: float, token: str) -> OwnedJob | None:
-        due = [one for one in self._queue() if one.job.state == READY and one.job.not_before <= now]
-        return self._lease(due, now, until, token)
+    async def ahead_of(self, job: Job, limit: int) -> int:
+        keys = [one.job.line_key for one in self._queue()]
+        return min(limit, sum(key is not None and key < job.queue_key for key in keys))
 
-    async def take_over_lapsed(self, now: float, until: float, token: str) -> OwnedJob | None:
-        lapsed = [one for one in self._queue() if one.job.state == RENDERING and one.job.lease_until <= now]
-        return self._lease(lapsed, now, until, token)
+    async def unfinished(self, project: str | None, limit: int) -> int:
+        return min(limit, sum(not one.job.finished and project in (None, one.project) for one in self._queue()))
+
+    async def lease(self, now: float, until: float, token: str, limit: int) -> list[OwnedJob]:
+        if self.away:
+            raise self.away
+        line = [one for one in self._queue() if one.job.line_key is not None]
+        taken = [OwnedJob(one.project, leased(one.job, token, now, until)) for one in line[:limit]]
+        self.stored |= {(one.project, one.job.id): one.job for one in taken}
+        return taken
+
+    def _looks(self, state: str) -> list[OwnedJob]:
+        found = [one for one in self._queue() if one.job.state == state and one.job.look_time is not None]
+        return sorted(found, key=lambda one: one.job.look_time or 0.0)
 
     def _queue(self) -> list[OwnedJob]:
         found = [OwnedJob(project, job) for (project, _), job in self.stored.items()]
         return sorted(found, key=lambda one: one.job.queue_key)
-
-    def _lease(self, due: list[OwnedJob], now: float, until: float, token: str) -> OwnedJob | None:
-        if not due:
-            return None
-        taken = OwnedJob(due[0].project, leased(due[0].job, token, now, until))
-        self.stored[taken.project, taken.job.id] = taken.job
-        return taken
 
     def _write(self, key: tuple[str, str], change: Change[Job]) -> None:
         self.stored[key] = change.aggregate
@@ -123,22 +141,50 @@ class InMemorySubmissions:
         self.stored[project, submission.id] = submission
         return True
 
-    async def get(self, project: str, id: str) -> Submission:
-        return self.stored[project, id]
+    async def find(self, project: str, id: str) -> Submission | None:
+        return self.stored.get((project, id))
 
     async def fanned_out(self, project: str, id: str) -> None:
         self.stored[project, id] = replace(self.stored[project, id], fanned_out=True)
 
-    async def unfinished(self, before: float, limit: int) -> list[tuple[str, Submission]]:
-        found = [(project, one) for (project, _), one in self.stored.items()]
-        return [(project, one) for project, one in found if not one.fanned_out and one.create_time <= before][:limit]
+    async def unfinished(self, before: float, limit: int) -> list[OwnedSubmission]:
+        found = [OwnedSubmission(project, one) for (project, _), one in self.stored.items()]
+        due = [one for one in found if not one.submission.fanned_out and one.submission.create_time <= before]
+        return due[:limit]
+
+
+class InMemoryQueues:
+    """``before_extend`` runs once before the next reservation: somebody else who is first."""
+
+    def __init__(self) -> None:
+        self.tails: dict[tuple[str, int], QueueTail] = {}
+        self.tags: dict[int, int] = {}
+        self.before_extend: Callable[[], Awaitable[object]] | None = None
+
+    async def tail(self, project: str, priority: int) -> QueueTail:
+        return self.tails.get((project, priority), QueueTail())
+
+    async def extend(self, project: str, priority: int, decide: Callable[[QueueTail], QueueTail]) -> QueueTail:
+        if self.before_extend is not None:
+            first, self.before_extend = self.before_extend, None
+            await first()
+        self.tails[project, priority] = decide(await self.tail(project, priority))
+        return self.tails[project, priority]
+
+    async def drawn(self, priority: int) -> int:
+        return self.tags.get(priority, 0)
+
+    async def tell_drawn(self, priority: int, tag: int) -> None:
+        self.tags[priority] = max(tag, self.tags.get(priority, 0))
 
 
 class InMemoryCast:
     def __init__(self, *entries: CastEntry, project: str = "film") -> None:
         self.entries = {(project, entry.id): entry for entry in entries}
+        self.looked_up = 0
 
     async def find(self, project: str, id: str) -> CastEntry | None:
+        self.looked_up += 1
         return self.entries.get((project, id))
 
     async def learn(self, project: str, entry: CastEntry) -> None:
@@ -157,6 +203,8 @@ class ScriptedRenderer:
         self.is_down = False
         self.ends_without_picture = False
         self.drawn: list[str] = []
+        self.timeouts: list[float] = []
+        self.on_step: Callable[[], object] = lambda: None
         self.closed: list[str] = []
         self.drawing = asyncio.Event()
         self.may_go_on = asyncio.Event()
@@ -168,7 +216,9 @@ class ScriptedRenderer:
 
     async def render(self, task: RenderTask) -> AsyncIterator[Step | Picture]:
         self.drawn.append(task.job.id)
+        self.timeouts.append(task.timeout_s)
         try:
+            self.on_step()
             yield Step(1, 2, b"jpeg")
             self.drawing.set()
             await self.may_go_on.wait()
@@ -223,14 +273,21 @@ class SpokenFeed:
         self.wanted = wanted
         self.words: deque[RenderProgressed] = deque()
         self.on_silence: Callable[[], Awaitable[object]] | None = None
+        self.waited_s = 0.0
         self._feeds = feeds
 
     async def next(self, timeout_s: float) -> RenderProgressed | None:
+        self.waited_s = timeout_s
         if self.words:
             return self.words.popleft()
         if self.on_silence is not None:
             await self.on_silence()
         return None
+
+    def waiting(self) -> list[RenderProgressed]:
+        words = list(self.words)
+        self.words.clear()
+        return words
 
     def close(self) -> None:
         self._feeds.remove(self)

@@ -11,25 +11,32 @@ from services.rendering.domain.job import (
     CANCELLED,
     FAILED,
     FINISHED,
-    MAX_ATTEMPTS,
+    LONGEST_CAST_LOOK_S,
+    PROMPT_LOOK_S,
     READY,
     RENDERING,
     REQUESTED,
     SUCCEEDED,
     UNFINISHED,
     WAITING,
-    attempt_failed,
     cancelled,
     cast_found,
     cast_lacks,
+    expired,
     failed,
-    handed_back,
-    lease_renewed,
+    looked_at,
     prompt_failed,
     prompted,
-    rendered,
     submitted,
-    worker_lost,
+)
+from services.rendering.domain.lease import (
+    MAX_ATTEMPTS,
+    attempt_failed,
+    handed_back,
+    interrupted,
+    lease_lapsed,
+    lease_renewed,
+    rendered,
 )
 from tests.unit.rendering.builders import (
     EVERY_STATE,
@@ -45,6 +52,8 @@ from tests.unit.rendering.builders import (
     shot,
     submission,
 )
+
+DEADLINE_S = 600.0
 
 
 def but(*states: str) -> list[str]:
@@ -118,11 +127,12 @@ def test_a_picture_ends_a_job_with_the_time_of_every_stage():
         lambda job, token: rendered(job, token, KEYFRAME, 200.0),
         lambda job, token: attempt_failed(job, token, FAILURE, 200.0, retry_after_s=2.0),
         lambda job, token: attempt_failed(job, token, FAILURE, 200.0, retry_after_s=None),
-        lambda job, token: worker_lost(job, token, FAILURE, 200.0),
-        lambda job, token: handed_back(job, token, 1.0, 200.0),
+        lambda job, token: interrupted(job, token, FAILURE, 1.0, 200.0),
+        lambda job, token: lease_lapsed(job, token, 126.0, 200.0),
+        lambda job, token: handed_back(job, token, 200.0),
         lambda job, token: lease_renewed(job, token, 220.0),
     ],
-    ids=["rendered", "retry", "refused", "lost", "handed-back", "renewed"],
+    ids=["rendered", "retry", "refused", "interrupted", "lapsed", "handed-back", "renewed"],
 )
 def test_a_worker_without_the_lease_changes_nothing(state, act):
     assert act(job_in(state), "worker-2") is None
@@ -130,13 +140,16 @@ def test_a_worker_without_the_lease_changes_nothing(state, act):
     assert (act(job_in(state), TOKEN) is None) == (state != RENDERING)
 
 
-def test_a_failed_attempt_goes_back_to_its_place_in_the_queue_and_waits_a_while():
+def test_a_failed_attempt_keeps_its_place_its_reason_and_waits_a_while_out_of_line():
     before = job_in(RENDERING)
     change = attempt_failed(before, TOKEN, FAILURE, 110.0, retry_after_s=2.0)
     job = after(change)
-    assert (job.state, job.attempts, job.not_before, job.lease_token) == (READY, 1, 112.0, "")
-    assert job.queue_key == before.queue_key
+    assert (job.state, job.attempts, job.look_time, job.lease_token, job.line_key) == (READY, 1, 112.0, "", None)
+    assert (job.queue_key, job.last_failure, job.failure) == (before.queue_key, FAILURE, None)
     assert not change.events
+    assert looked_at(job, 111.9, DEADLINE_S) is None
+    again = after(looked_at(job, 112.0, DEADLINE_S))
+    assert (again.state, again.line_key, again.look_time) == (READY, before.queue_key, None)
 
 
 def test_a_job_fails_for_good_after_three_attempts_with_the_last_reason():
@@ -155,18 +168,110 @@ def test_a_job_that_can_never_work_fails_at_once():
 
 
 def test_a_job_that_kills_its_workers_fails_after_three():
-    job = job_in(RENDERING)
-    for taken_over in ("worker-2", "worker-3"):
-        job = after(worker_lost(leased(job, taken_over), taken_over, FAILURE, 130.0))
-        assert job.state == RENDERING
-    change = worker_lost(leased(job, "worker-4"), "worker-4", FAILURE, 130.0)
+    job = job_in(READY)
+    for attempts in (1, 2):
+        job = after(lease_lapsed(leased(job, until=126.0), TOKEN, 126.0, 130.0))
+        assert (job.state, job.attempts, job.line_key) == (READY, attempts, job.queue_key)
+    change = lease_lapsed(leased(job, until=126.0), TOKEN, 126.0, 130.0)
     assert (after(change).state, after(change).attempts) == (FAILED, 3)
+    assert after(change).failure.reason == "WORKER_LOST"
     assert [type(event) for event in change.events] == [KeyframeFailed]
 
 
-def test_a_job_handed_back_is_not_blamed():
-    job = after(handed_back(job_in(RENDERING), TOKEN, 1.0, 110.0))
-    assert (job.state, job.attempts, job.not_before, job.lease_token) == (READY, 0, 111.0, "")
+def test_a_lease_that_was_renewed_meanwhile_has_not_lapsed():
+    renewed = after(lease_renewed(job_in(RENDERING), TOKEN, 136.0))
+    assert lease_lapsed(renewed, TOKEN, 126.0, 130.0) is None
+
+
+def test_a_job_handed_back_stands_in_line_again_and_is_not_blamed():
+    job = after(handed_back(job_in(RENDERING), TOKEN, 110.0))
+    assert (job.state, job.attempts, job.line_key, job.lease_token) == (READY, 0, job.queue_key, "")
+
+
+def test_only_a_ready_job_that_waits_for_nothing_stands_in_line():
+    assert {state: job_in(state).line_key is not None for state in EVERY_STATE} == {
+        state: state == READY for state in EVERY_STATE
+    }
+
+
+@pytest.mark.parametrize("state", [WAITING, REQUESTED, READY, RENDERING])
+def test_a_job_expires_wherever_it_stands(state):
+    job = job_in(state, time_to_live=50.0)
+    assert expired(job, 149.9) is None
+    change = expired(job, 150.0)
+    ended = after(change)
+    assert (ended.state, ended.failure.reason) == (FAILED, "JOB_EXPIRED")
+    assert ended.failure.message == "it was not done within the 50 s that it had"
+    assert [type(event) for event in change.events] == [KeyframeFailed]
+
+
+@pytest.mark.parametrize("state", [WAITING, REQUESTED, READY])
+def test_a_job_is_looked_at_no_later_than_it_expires(state):
+    job = job_in(state, time_to_live=4.5)
+    assert job.look_time <= 104.5
+    assert after(looked_at(job, 104.5, DEADLINE_S)).state == FAILED
+
+
+@pytest.mark.parametrize("state", FINISHED)
+def test_a_finished_job_is_not_looked_at_and_does_not_expire(state):
+    job = job_in(state, time_to_live=50.0)
+    assert job.look_time is None
+    assert looked_at(job, 1e9, DEADLINE_S) is None
+    assert expired(job, 1e9) is None
+
+
+def test_an_attempt_that_fails_at_the_deadline_is_the_last():
+    job = after(attempt_failed(job_in(RENDERING, time_to_live=50.0), TOKEN, FAILURE, 150.0, retry_after_s=2.0))
+    assert (job.state, job.failure.reason, job.last_failure, job.attempts) == (FAILED, "JOB_EXPIRED", FAILURE, 1)
+
+
+def test_a_request_for_a_prompt_tells_when_the_job_expires():
+    (event,) = cast_found(job_in(WAITING, time_to_live=50.0), FrozenCast((WARD,)), 102.0).events
+    assert event.expire_time == 150.0
+
+
+def test_a_prompt_that_never_came_is_asked_for_again_once_in_a_while():
+    job = job_in(REQUESTED)
+    assert looked_at(job, 102.0 + PROMPT_LOOK_S - 1, DEADLINE_S) is None
+    change = looked_at(job, 102.0 + PROMPT_LOOK_S, DEADLINE_S)
+    assert [type(event) for event in change.events] == [RenderRequested]
+    assert looked_at(after(change), 102.0 + PROMPT_LOOK_S, DEADLINE_S) is None
+
+
+def test_a_prompts_service_that_is_behind_is_asked_again_less_and_less_often():
+    job, pauses = job_in(REQUESTED), []
+    for _ in range(7):
+        now = job.look_time
+        job = after(looked_at(job, now, DEADLINE_S))
+        pauses.append(job.look_time - now)
+    assert pauses == [60.0, 120.0, 240.0, 480.0, 600.0, 600.0, 600.0]
+
+
+def test_a_job_that_waits_for_its_cast_is_looked_at_less_and_less_often():
+    job, pauses = job_in(WAITING), []
+    for _ in range(8):
+        now = job.look_time
+        job = after(looked_at(job, now, DEADLINE_S))
+        pauses.append(job.look_time - now)
+    assert pauses[0] < 4
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_CAST_LOOK_S
+
+
+def test_a_job_whose_cast_never_comes_is_looked_at_when_its_deadline_passes_and_fails():
+    job = job_in(WAITING)
+    while job.state == WAITING:
+        now = job.look_time
+        job = after(looked_at(job, now, DEADLINE_S))
+    assert now == job.create_time + DEADLINE_S
+    assert job.failure.reason == "CAST_INCOMPLETE"
+
+
+def test_a_time_to_look_that_a_wrong_clock_put_far_ahead_does_not_strand_the_job():
+    strayed = after(attempt_failed(job_in(RENDERING), TOKEN, FAILURE, 3_710.0, retry_after_s=2.0))
+    assert after(looked_at(strayed, 110.0, DEADLINE_S)).line_key is not None
+    in_line_for_days = job_in(READY, time_to_live=86_400.0)
+    assert looked_at(in_line_for_days, 110.0, DEADLINE_S) is None
 
 
 @pytest.mark.parametrize("state", UNFINISHED)
@@ -190,21 +295,3 @@ def test_a_finished_job_cannot_be_cancelled_and_says_why(state):
 @pytest.mark.parametrize("state", FINISHED)
 def test_a_finished_job_does_not_fail(state):
     assert failed(job_in(state), FAILURE, 110.0) is None
-
-
-def test_the_queue_goes_by_priority_then_arrival_then_place_in_the_submission():
-    shots = (shot(1), shot(2), shot(3))
-    first = submission(*shots, create_time=1_800_000_000.0)
-    later = submission(*shots, create_time=1_800_000_000.01)
-    urgent = submission(*shots, create_time=1_800_000_999.0, priority=1)
-    order = [(urgent, 0), (urgent, 1), (urgent, 2), (first, 0), (first, 1), (first, 2), (later, 0), (later, 1)]
-    keys = [submitted(asked, position, 0.0).queue_key for asked, position in order]
-    assert keys == sorted(set(keys))
-
-
-@pytest.mark.parametrize("priority", [0, 100])
-def test_a_queue_key_fits_a_signed_64_bit_integer_until_the_year_2200(priority):
-    far = submission(create_time=7_258_118_400.0, priority=priority)
-    assert 0 < submitted(far, 0, 0.0).queue_key < 2**63
-    more_urgent = submission(create_time=7_258_118_400.0, priority=priority + 1)
-    assert submitted(more_urgent, 0, 0.0).queue_key < submitted(submission(priority=priority), 0, 0.0).queue_key

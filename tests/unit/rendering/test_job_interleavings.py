@@ -14,23 +14,30 @@ from services.rendering.domain.job import (
     CANCELLED,
     FAILED,
     FINISHED,
-    MAX_ATTEMPTS,
     READY,
     RENDERING,
     SUCCEEDED,
+    UNFINISHED,
     WAITING,
     Job,
-    attempt_failed,
     cancelled,
     cast_found,
     cast_lacks,
+    expired,
     failed,
-    handed_back,
-    lease_renewed,
+    looked_at,
     prompt_failed,
     prompted,
+)
+from services.rendering.domain.lease import (
+    MAX_ATTEMPTS,
+    MAX_INTERRUPTIONS,
+    attempt_failed,
+    handed_back,
+    interrupted,
+    lease_lapsed,
+    lease_renewed,
     rendered,
-    worker_lost,
 )
 from tests.unit.rendering.builders import FAILURE, KEYFRAME, PAD, PROMPT, WARD, job_in, leased
 
@@ -43,7 +50,7 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     @initialize()
     def submit(self) -> None:
-        self.job: Job = job_in(WAITING)
+        self.job: Job = job_in(WAITING, time_to_live=1e6)
         self.ends: list[object] = []
         self.begun = 0
 
@@ -75,18 +82,28 @@ class AnyInterleaving(RuleBasedStateMachine):
     def the_deadline_passes(self) -> None:
         self.apply(failed(self.job, FAILURE, 3.0))
 
-    @precondition(lambda self: self.job.state == READY)
+    @precondition(lambda self: self.job.line_key is not None)
     @rule(worker=WORKERS)
     def a_worker_takes_it(self, worker: str) -> None:
         self.begun += 1
         self.job = leased(self.job, worker)
 
-    @precondition(lambda self: self.job.state == RENDERING)
+    @rule(worker=WORKERS, until=st.sampled_from([30.0, 126.0]))
+    def the_lease_lapses(self, worker: str, until: float) -> None:
+        self.apply(lease_lapsed(self.job, worker, until, 4.0))
+
+    @rule(now=st.sampled_from([10.0, 200.0, 2e6]))
+    def the_reconciler_looks(self, now: float) -> None:
+        self.apply(looked_at(self.job, now, 600.0))
+
+    @rule()
+    def its_time_is_over(self) -> None:
+        self.apply(expired(self.job, 2e6))
+        assert self.job.finished
+
     @rule(worker=WORKERS)
-    def the_lease_lapses_and_another_takes_over(self, worker: str) -> None:
-        self.begun += 1
-        self.job = leased(self.job, worker)
-        self.apply(worker_lost(self.job, worker, FAILURE, 4.0))
+    def the_renderer_goes_away(self, worker: str) -> None:
+        self.apply(interrupted(self.job, worker, FAILURE, 1.0, 5.0))
 
     @rule(worker=WORKERS)
     def a_worker_has_the_picture(self, worker: str) -> None:
@@ -100,7 +117,7 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     @rule(worker=WORKERS)
     def a_worker_hands_it_back(self, worker: str) -> None:
-        self.apply(handed_back(self.job, worker, 0.0, 5.0))
+        self.apply(handed_back(self.job, worker, 5.0))
 
     @rule(worker=WORKERS)
     def a_worker_renews(self, worker: str) -> None:
@@ -108,10 +125,15 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     @rule()
     def somebody_cancels(self) -> None:
+        before = self.job.state
         try:
             self.apply(cancelled(self.job, 6.0))
         except JobFinished:
-            assert self.job.state in (SUCCEEDED, FAILED)
+            assert before in (SUCCEEDED, FAILED)
+            assert self.job.state == before
+        else:
+            assert before in (*UNFINISHED, CANCELLED)
+            assert self.job.state == CANCELLED
 
     @invariant()
     def it_ends_once_and_tells_so_once(self) -> None:
@@ -123,13 +145,23 @@ class AnyInterleaving(RuleBasedStateMachine):
         assert bool(job.lease_token) == (job.state == RENDERING)
         assert job.waiting_for is None or job.state == WAITING
         assert (job.keyframe is not None) == (job.state == SUCCEEDED)
+        assert job.line_key is None or job.state == READY
         assert (job.failure is not None) == (job.state == FAILED)
         assert job.prompt is not None or job.state not in (READY, RENDERING, SUCCEEDED)
         assert job.finished == (job.state in FINISHED)
 
     @invariant()
+    def somebody_will_move_it(self) -> None:
+        job = self.job
+        by_a_worker = job.state == RENDERING or job.line_key is not None
+        assert job.finished or by_a_worker or job.look_time is not None
+        assert job.look_time is None or not job.finished
+
+    @invariant()
     def attempts_are_bounded_and_never_more_than_were_begun(self) -> None:
-        assert self.job.attempts <= min(MAX_ATTEMPTS, self.begun)
+        assert self.job.attempts + self.job.interruptions <= self.begun
+        assert self.job.attempts <= MAX_ATTEMPTS
+        assert self.job.interruptions <= MAX_INTERRUPTIONS
 
 
 AnyInterleaving.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -30,7 +30,7 @@ def drawn(prompt: str, negative: str = "blurry") -> Job:
 
 
 def settings(job: Job) -> dict:
-    return settings_of(RenderTask(PROJECT, job), Picture(PIXELS), RENDERER)
+    return settings_of(RenderTask(PROJECT, job, 60.0), Picture(PIXELS), RENDERER)
 
 
 def encoded(job: Job) -> bytes:
@@ -118,8 +118,8 @@ async def test_a_keyframe_is_stored_once_under_the_hash_of_its_bytes():
     files = StoredKeyframeFiles(objects, pool)
     try:
         job = drawn("Ward")
-        first = await files.store(RenderTask(PROJECT, job), Picture(PIXELS), RENDERER)
-        again = await files.store(RenderTask(PROJECT, replace(job, id="another")), Picture(PIXELS), RENDERER)
+        first = await files.store(RenderTask(PROJECT, job, 60.0), Picture(PIXELS), RENDERER)
+        again = await files.store(RenderTask(PROJECT, replace(job, id="another"), 60.0), Picture(PIXELS), RENDERER)
     finally:
         await pool.close()
     assert first == again

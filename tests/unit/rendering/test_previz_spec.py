@@ -17,7 +17,7 @@ from continuity.inference.errors import RendererUnavailable, RenderRefused
 from continuity.objects.memory import InMemoryObjectStore
 from continuity.wire.conversion import closed
 from previz.spec import MAX_JSON_BYTES, FrameSpec
-from services.rendering.adapters.previz_renderer import PrevizRenderer, frame_spec
+from services.rendering.adapters.previz_renderer import TIMEOUT_S, PrevizRenderer, frame_spec
 from services.rendering.domain.errors import RendererDown
 from services.rendering.domain.job import RENDERING
 from services.rendering.handlers.ports import Picture, RenderTask, Step
@@ -150,6 +150,9 @@ def test_a_face_that_was_not_found_and_colours_that_are_unknown_are_left_out():
     )
 
 
+ENOUGH_S = 600.0
+
+
 class ScriptedTriton:
     """Answers a stream with the given responses, then with the failure, and remembers what it was asked."""
 
@@ -157,10 +160,11 @@ class ScriptedTriton:
         self.responses = responses
         self.failure = failure
         self.inputs: Mapping[str, Any] = {}
+        self.timeout_s = 0.0
         self.read_to_the_end = False
 
     async def stream(self, model: Any, inputs: Mapping[str, Any], **options: Any) -> AsyncIterator[Mapping[str, Any]]:
-        self.inputs = inputs
+        self.inputs, self.timeout_s = inputs, options["timeout_s"]
         for response in self.responses:
             yield response
         if self.failure:
@@ -174,7 +178,7 @@ IMAGE = {**STEP, "image": np.zeros((32, 64, 3), np.uint8)}
 
 async def rendered(triton: ScriptedTriton, job=None, objects: InMemoryObjectStore | None = None) -> list[Any]:
     renderer = PrevizRenderer(triton, objects or InMemoryObjectStore(), "previz-1.0.0")  # type: ignore[arg-type]
-    return [update async for update in renderer.render(RenderTask(PROJECT, job or alone()))]
+    return [update async for update in renderer.render(RenderTask(PROJECT, job or alone(), ENOUGH_S))]
 
 
 def alone(**changes: Any):
@@ -190,8 +194,16 @@ async def test_steps_come_as_they_are_taken_and_the_picture_last():
 async def test_the_stream_is_read_to_its_end_before_the_picture_is_handed_on():
     triton = ScriptedTriton(STEP, IMAGE)
     renderer = PrevizRenderer(triton, InMemoryObjectStore(), "previz-1.0.0")  # type: ignore[arg-type]
-    async for update in renderer.render(RenderTask(PROJECT, alone())):
+    async for update in renderer.render(RenderTask(PROJECT, alone(), ENOUGH_S)):
         assert triton.read_to_the_end == isinstance(update, Picture)
+
+
+@pytest.mark.parametrize(("left_s", "given_s"), [(7.5, 7.5), (ENOUGH_S, TIMEOUT_S)])
+async def test_a_request_has_the_time_that_is_left_but_never_more_than_the_model_takes(left_s, given_s):
+    triton = ScriptedTriton(IMAGE)
+    renderer = PrevizRenderer(triton, InMemoryObjectStore(), "1")  # type: ignore[arg-type]
+    assert [update async for update in renderer.render(RenderTask(PROJECT, alone(), left_s))]
+    assert triton.timeout_s == given_s
 
 
 async def test_a_triton_that_goes_away_is_a_renderer_that_is_down():

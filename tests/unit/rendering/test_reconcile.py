@@ -1,14 +1,28 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from services.rendering.domain.events import KeyframeFailed, RenderRequested
-from services.rendering.domain.job import CANCELLED, FAILED, READY, RENDERING, REQUESTED, WAITING, Job
-from services.rendering.handlers.find_jobs import CHUNK_BYTES, FindJobs
+from services.rendering.domain.job import (
+    CANCELLED,
+    CAST_LOOK_S,
+    FAILED,
+    PROMPT_LOOK_S,
+    READY,
+    RENDERING,
+    REQUESTED,
+    WAITING,
+    Job,
+)
+from services.rendering.domain.lease import attempt_failed
+from services.rendering.handlers.admission import Admission
+from services.rendering.handlers.fair_queue import FairQueue
+from services.rendering.handlers.find_jobs import CHUNK_BYTES, MOST_AHEAD, FindJobs
 from services.rendering.handlers.freeze_cast import FreezeCast
-from services.rendering.handlers.reconcile import CAST_GRACE_S, FAN_OUT_GRACE_S, PROMPT_GRACE_S, Reconcile
+from services.rendering.handlers.reconcile import BATCH, FAN_OUT_GRACE_S, Reconcile
 from services.rendering.handlers.submit_shots import SubmitShots
 from services.rendering.handlers.take_prompts import TakePrompts
 from services.rendering.handlers.work import WorkSignal
@@ -27,6 +41,7 @@ from tests.unit.rendering.fakes import (
     InMemoryCast,
     InMemoryFiles,
     InMemoryJobs,
+    InMemoryQueues,
     InMemorySubmissions,
     SetClock,
     SpokenProgress,
@@ -42,15 +57,18 @@ class Service:
         self.progress = SpokenProgress()
         self.clock = SetClock(101.0)
         freeze = FreezeCast(cast or InMemoryCast(), self.jobs, self.clock)
-        submit = SubmitShots(self.submissions, self.jobs, freeze, self.clock)
+        queue = FairQueue(InMemoryQueues(), self.jobs, self.submissions, self.clock)
+        admission = Admission(self.jobs, 10_000, self.clock.now)
+        self.submit = SubmitShots(self.submissions, self.jobs, freeze, queue, admission, self.clock)
         self.reconcile = Reconcile(
-            self.submissions, self.jobs, submit, freeze, self.progress, self.clock, cast_deadline_s=DEADLINE_S
+            self.submissions, self.jobs, self.submit, freeze, self.progress, self.clock, WorkSignal(), DEADLINE_S
         )
         self.take = TakePrompts(self.jobs, self.progress, self.clock, WorkSignal())
 
     async def look_at(self, seconds: float) -> Job:
         self.clock.seconds = seconds
         await self.reconcile()
+        await asyncio.gather(*self.submit.notes)
         return self.jobs.only()
 
 
@@ -69,7 +87,7 @@ async def test_a_submission_whose_fan_out_was_cut_off_gets_its_jobs_after_a_grac
 
 
 async def test_a_job_that_waits_for_who_is_ready_goes_on():
-    job = await Service(waiting(), cast=InMemoryCast(WARD)).look_at(101.0 + CAST_GRACE_S)
+    job = await Service(waiting(), cast=InMemoryCast(WARD)).look_at(101.0 + CAST_LOOK_S)
     assert job.state == REQUESTED
 
 
@@ -96,10 +114,10 @@ async def test_a_cast_that_is_complete_at_the_deadline_is_in_time():
 
 async def test_a_prompt_that_never_came_is_asked_for_again_once_in_a_while():
     service = Service(job_in(REQUESTED))
-    await service.look_at(102.0 + PROMPT_GRACE_S - 1)
+    await service.look_at(102.0 + PROMPT_LOOK_S - 1)
     assert not service.jobs.events
     for _ in range(2):
-        await service.look_at(102.0 + PROMPT_GRACE_S)
+        await service.look_at(102.0 + PROMPT_LOOK_S)
     assert [type(event) for event in service.jobs.events] == [RenderRequested]
 
 
@@ -129,7 +147,7 @@ async def test_a_prompt_failure_ends_the_job_that_waits_for_it():
 
 
 async def test_a_queued_job_knows_how_many_stand_before_it_and_no_other_does():
-    jobs = [replace(job_in(READY, shot(number)), queue_key=number) for number in (1, 2, 3)]
+    jobs = [replace(job_in(READY, shot(number)), queue_key=number, line_key=number) for number in (1, 2, 3)]
     other = replace(job_in(CANCELLED, shot(4)), queue_key=0)
     find = FindJobs(InMemoryJobs(*jobs, other), InMemoryFiles())
     assert [(await find(PROJECT, job.id))[1] for job in (*jobs, other)] == [0, 1, 2, None]
@@ -141,3 +159,55 @@ async def test_a_keyframe_comes_in_chunks():
     chunks = [chunk async for chunk in FindJobs(InMemoryJobs(job), files).keyframe(PROJECT, job.id)]
     assert [len(chunk) for chunk in chunks] == [CHUNK_BYTES, 256]
     assert b"".join(chunks) == files.keyframes[KEYFRAME.object.key]
+
+
+async def test_whoever_stands_far_back_is_told_a_thousand():
+    jobs = [replace(job_in(READY, shot(number)), queue_key=number, line_key=number) for number in range(1, 1_100)]
+    find = FindJobs(InMemoryJobs(*jobs), InMemoryFiles())
+    assert [(await find(PROJECT, jobs[place].id))[1] for place in (999, 1_000, 1_098)] == [999, MOST_AHEAD, MOST_AHEAD]
+
+
+@pytest.mark.parametrize("state", [WAITING, REQUESTED, READY])
+async def test_a_job_that_nobody_did_in_time_fails_where_it_stands_and_is_told(state):
+    service = Service(job_in(state, shot(character_ids=("nobody",)), time_to_live=50.0))
+    assert (await service.look_at(149.0)).state == state
+    job = await service.look_at(150.0)
+    assert (job.state, job.failure.reason) == (FAILED, "JOB_EXPIRED")
+    assert service.progress.words[-1].state == FAILED
+
+
+async def test_a_job_that_waits_for_its_next_attempt_stands_in_line_when_it_is_time():
+    waiting = attempt_failed(job_in(RENDERING), "worker-1", FAILURE, 110.0, retry_after_s=2.0).aggregate
+    service = Service(waiting)
+    assert (await service.look_at(111.0)).line_key is None
+    assert (await service.look_at(112.0)).line_key == waiting.queue_key
+
+
+async def test_a_time_that_a_wrong_clock_put_far_ahead_is_found():
+    astray = attempt_failed(job_in(RENDERING), "worker-1", FAILURE, 3_710.0, retry_after_s=2.0).aggregate
+    service = Service(astray)
+    assert (await service.look_at(112.0)).line_key is None
+    await service.reconcile.look_ahead()
+    assert service.jobs.only().line_key == astray.queue_key
+
+
+async def test_what_a_look_leaves_is_the_first_that_the_next_takes_on():
+    jobs = [replace(waiting(), id=f"job-{number}") for number in range(BATCH + 50)]
+    service = Service(*jobs)
+    service.clock.seconds = 100.0 + DEADLINE_S
+    for left in (50, 0):
+        await service.reconcile()
+        assert sum(job.state == WAITING for job in service.jobs.stored.values()) == left
+
+
+async def test_a_job_that_cannot_be_driven_on_keeps_no_other_from_it():
+    first, second = replace(waiting(), id="first"), replace(waiting(), id="second")
+    service = Service(first, second)
+
+    async def breaks() -> None:
+        raise ZeroDivisionError
+
+    service.jobs.before_change = breaks
+    service.clock.seconds = 100.0 + DEADLINE_S
+    await service.reconcile()
+    assert sorted(job.state for job in service.jobs.stored.values()) == [FAILED, WAITING]

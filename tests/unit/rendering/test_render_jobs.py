@@ -7,21 +7,38 @@ from dataclasses import replace
 
 import pytest
 
-from continuity.kernel.errors import InvalidValue, Unavailable
+from continuity.kernel.errors import ContinuityError, InvalidValue, Unavailable
 from services.rendering.domain.errors import RendererDown
 from services.rendering.domain.events import KeyframeCancelled, KeyframeFailed, KeyframeRendered
-from services.rendering.domain.job import CANCELLED, FAILED, MAX_INTERRUPTIONS, READY, RENDERING, SUCCEEDED, Job
+from services.rendering.domain.job import CANCELLED, FAILED, READY, RENDERING, SUCCEEDED, Job, looked_at
+from services.rendering.domain.lease import MAX_INTERRUPTIONS
 from services.rendering.handlers.cancel_job import CancelJob
-from services.rendering.handlers.render_jobs import DOWN_DELAY_S, LEASE_S, RETRY_DELAY_S, RenderJobs
+from services.rendering.handlers.fair_queue import FairQueue
+from services.rendering.handlers.held_job import RETRY_DELAY_S
+from services.rendering.handlers.lapsed_leases import LapsedLeases
+from services.rendering.handlers.render_jobs import AWAY_DELAY_S, DOWN_DELAY_S, LEASE_S, RenderJobs
 from services.rendering.handlers.work import WorkSignal
 from tests.unit.rendering.builders import PROJECT, job_in, leased, shot
-from tests.unit.rendering.fakes import InMemoryFiles, InMemoryJobs, ScriptedRenderer, SetClock, SpokenProgress
+from tests.unit.rendering.fakes import (
+    InMemoryFiles,
+    InMemoryJobs,
+    InMemoryQueues,
+    InMemorySubmissions,
+    ScriptedRenderer,
+    SetClock,
+    SpokenProgress,
+)
 
 LIMIT_S = 20
 
 
 class DiskFull(Unavailable):
     template = "no space left"
+
+
+class Flicker(ContinuityError):
+    template = "it flickers"
+    retryable = True
 
 
 class Studio:
@@ -33,12 +50,31 @@ class Studio:
         self.files = InMemoryFiles()
         self.progress = SpokenProgress()
         self.clock = SetClock()
+        self.queue = FairQueue(InMemoryQueues(), self.jobs, InMemorySubmissions(), self.clock)
         self.worker = self.another_worker(lease_s)
+        self.leases = LapsedLeases(self.jobs, self.progress, self.clock, WorkSignal(), LEASE_S, self.clock.now)
 
     def another_worker(self, lease_s: float = LEASE_S) -> RenderJobs:
         return RenderJobs(
-            self.jobs, self.renderer, self.files, self.progress, self.clock, WorkSignal(), lease_s=lease_s
+            self.jobs, self.queue, self.renderer, self.files, self.progress, self.clock, WorkSignal(), lease_s
         )
+
+    async def render_next(self, worker: RenderJobs | None = None) -> bool:
+        """What the first job of the queue becomes; a worker that is stopped meanwhile stops."""
+        worker = worker or self.worker
+        try:
+            begun = await worker.begin()
+            await asyncio.gather(*worker.works.values())
+        except asyncio.CancelledError:
+            await worker.stop()
+            raise
+        return begun > 0
+
+    async def later(self, seconds: float) -> None:
+        """Time goes by; the reconciler puts whatever waited into line again."""
+        self.clock.seconds += seconds
+        for job in tuple(self.jobs.stored.values()):
+            await self.jobs.change(PROJECT, job.id, lambda job: looked_at(job, self.clock.now(), 1e9))
 
     async def cancel(self, job: Job) -> Job:
         return await CancelJob(self.jobs, self.progress, self.clock)(PROJECT, job.id)
@@ -48,7 +84,7 @@ class Studio:
         """The worker at its first job, between two steps, held there until ``may_go_on``."""
         self.renderer.may_go_on.clear()
         self.renderer.drawing.clear()
-        task = asyncio.create_task(self.worker.render_next())
+        task = asyncio.create_task(self.render_next())
         try:
             async with asyncio.timeout(LIMIT_S):
                 await self.renderer.drawing.wait()
@@ -64,17 +100,19 @@ class Studio:
             left = next(job for job in self.jobs.stored.values() if job.state == RENDERING)
             self.jobs.broken = DiskFull()
         self.jobs.broken = None
+        await self.leases()
         self.clock.seconds += LEASE_S
+        await self.leases()
         return left
 
 
 def ready(number: int = 1, **changes: object) -> Job:
-    return replace(job_in(READY, shot(number)), queue_key=number, **changes)  # type: ignore[arg-type]
+    return replace(job_in(READY, shot(number)), queue_key=number, line_key=number, **changes)  # type: ignore[arg-type]
 
 
 async def test_the_first_job_of_the_queue_is_drawn_stored_and_told():
     studio = Studio(ready(2), ready(1))
-    assert await studio.worker.render_next()
+    assert await studio.render_next()
     job = await studio.jobs.get(PROJECT, ready(1).id)
     assert (job.state, job.keyframe.object.key) == (SUCCEEDED, f"film/keyframes/{job.id}")
     assert (job.keyframe.width_px, job.keyframe.height_px, job.keyframe.seed) == (256, 128, 7)
@@ -89,25 +127,26 @@ async def test_the_first_job_of_the_queue_is_drawn_stored_and_told():
 
 
 async def test_an_empty_queue_is_no_work():
-    assert not await Studio().worker.render_next()
+    assert not await Studio().render_next()
 
 
 async def test_a_renderer_that_is_down_leaves_the_queue_alone():
     studio = Studio(ready())
     studio.renderer.is_down = True
-    assert not await studio.worker.render_next()
+    assert not await studio.render_next()
     assert studio.jobs.only() == ready()
 
 
 async def test_a_renderer_that_goes_down_gives_the_job_back_without_blame_and_it_goes_on_later():
     studio = Studio(ready(), failures=tuple(RendererDown(cause="gone") for _ in range(5)))
     for _ in range(5):
-        await studio.worker.render_next()
+        await studio.render_next()
         job = studio.jobs.only()
-        assert (job.state, job.attempts, job.not_before) == (READY, 0, studio.clock.now() + DOWN_DELAY_S)
-        assert not await studio.worker.render_next()
-        studio.clock.seconds += DOWN_DELAY_S
-    await studio.worker.render_next()
+        assert (job.state, job.attempts, job.look_time) == (READY, 0, studio.clock.now() + DOWN_DELAY_S)
+        assert job.last_failure.reason == "RENDERER_DOWN"
+        assert not await studio.render_next()
+        await studio.later(DOWN_DELAY_S)
+    await studio.render_next()
     assert (studio.jobs.only().state, studio.jobs.only().attempts) == (SUCCEEDED, 1)
 
 
@@ -115,8 +154,8 @@ async def test_a_job_under_which_the_renderer_goes_away_ten_times_fails():
     studio = Studio(ready(), failures=tuple(RendererDown(cause="gone") for _ in range(20)))
     for _ in range(MAX_INTERRUPTIONS):
         assert studio.jobs.only().state == READY
-        await studio.worker.render_next()
-        studio.clock.seconds += DOWN_DELAY_S
+        await studio.render_next()
+        await studio.later(DOWN_DELAY_S)
     job = studio.jobs.only()
     assert (job.state, job.attempts, job.failure.reason) == (FAILED, 0, "RENDERER_DOWN")
     assert [type(event) for event in studio.jobs.events] == [KeyframeFailed]
@@ -124,34 +163,47 @@ async def test_a_job_under_which_the_renderer_goes_away_ten_times_fails():
 
 async def test_a_job_that_the_renderer_refuses_fails_with_the_reason():
     studio = Studio(ready(), failures=(InvalidValue("spec.seed", -1, "0 or more"),))
-    await studio.worker.render_next()
+    await studio.render_next()
     job = studio.jobs.only()
     assert (job.state, job.attempts, job.failure.reason) == (FAILED, 1, "INVALID_VALUE")
     assert job.failure.metadata["field"] == "spec.seed"
     assert [type(event) for event in studio.jobs.events] == [KeyframeFailed]
 
 
-@pytest.mark.parametrize("failure", [DiskFull(), ZeroDivisionError()], ids=["retryable", "unforeseen"])
+@pytest.mark.parametrize("failure", [Flicker(), ZeroDivisionError()], ids=["retryable", "unforeseen"])
 async def test_an_attempt_that_may_work_later_is_made_three_times(failure):
     studio = Studio(ready(), failures=(failure,) * 9)
     for attempt in (1, 2):
-        assert await studio.worker.render_next()
+        assert await studio.render_next()
         assert (studio.jobs.only().state, studio.jobs.only().attempts) == (READY, attempt)
-        assert not await studio.worker.render_next()
-        studio.clock.seconds += RETRY_DELAY_S
-    await studio.worker.render_next()
+        assert studio.jobs.only().look_time - studio.clock.now() == RETRY_DELAY_S * attempt
+        assert not await studio.render_next()
+        await studio.later(RETRY_DELAY_S * attempt)
+    await studio.render_next()
     job = studio.jobs.only()
     assert (job.state, job.attempts) == (FAILED, 3)
-    assert job.failure.reason == ("DISK_FULL" if isinstance(failure, DiskFull) else "INTERNAL")
-    studio.clock.seconds += 3600
-    assert not await studio.worker.render_next()
+    assert job.failure.reason == ("FLICKER" if isinstance(failure, Flicker) else "INTERNAL")
+    await studio.later(3600)
+    assert not await studio.render_next()
     assert len(studio.renderer.drawn) == 3
+
+
+async def test_a_store_that_is_away_is_not_blamed_on_the_job_however_long_it_lasts():
+    away = 50
+    studio = Studio(ready(), failures=(DiskFull(),) * away)
+    for _ in range(away):
+        await studio.render_next()
+        job = studio.jobs.only()
+        assert (job.state, job.attempts, job.last_failure.reason) == (READY, 0, "DISK_FULL")
+        await studio.later(AWAY_DELAY_S)
+    await studio.render_next()
+    assert studio.jobs.only().state == SUCCEEDED
 
 
 async def test_a_job_that_waits_for_its_next_attempt_lets_others_go_before():
     studio = Studio(ready(1), ready(2), failures=(DiskFull(),))
-    await studio.worker.render_next()
-    await studio.worker.render_next()
+    await studio.render_next()
+    await studio.render_next()
     assert (await studio.jobs.get(PROJECT, ready(2).id)).state == SUCCEEDED
 
 
@@ -159,8 +211,8 @@ async def test_a_renderer_that_ends_without_a_picture_is_blamed_at_most_three_ti
     studio = Studio(ready())
     studio.renderer.ends_without_picture = True
     for _ in range(3):
-        await studio.worker.render_next()
-        studio.clock.seconds += RETRY_DELAY_S
+        await studio.render_next()
+        await studio.later(60)
     assert (studio.jobs.only().state, studio.jobs.only().failure.reason) == (FAILED, "PICTURE_MISSING")
 
 
@@ -228,22 +280,49 @@ async def test_a_worker_that_is_shut_down_hands_its_job_back_without_blame():
         with pytest.raises(asyncio.CancelledError):
             await work
     job = studio.jobs.only()
-    assert (job.state, job.attempts, job.lease_token, job.not_before) == (READY, 0, "", studio.clock.now())
+    assert (job.state, job.attempts, job.lease_token, job.line_key) == (READY, 0, "", job.queue_key)
     assert studio.renderer.closed == [ready().id]
     assert not studio.worker.running
 
 
-async def test_a_lapsed_lease_is_taken_over_and_counts_as_an_attempt():
-    studio = Studio(leased(ready(), "dead worker", until=studio_time(-1)))
-    await studio.worker.render_next()
-    assert (studio.jobs.only().state, studio.jobs.only().attempts) == (SUCCEEDED, 2)
+async def test_a_worker_whose_store_hangs_at_its_end_stops_all_the_same():
+    studio = Studio(ready())
+    async with studio.drawing() as work:
+        studio.jobs.broken = DiskFull()
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+    assert studio.jobs.only().state == RENDERING
 
 
-async def test_a_lease_that_holds_is_not_taken_over():
-    held = leased(ready(), "other worker", until=studio_time(+1))
-    studio = Studio(held)
-    assert not await studio.worker.render_next()
-    assert studio.jobs.only() == held
+async def test_a_job_that_expires_while_it_is_drawn_ends_then_and_stores_nothing():
+    studio = Studio(ready(expire_time=SetClock().now() + 0.02))
+    studio.renderer.may_go_on.clear()
+    studio.renderer.on_step = lambda: setattr(studio.clock, "seconds", studio.clock.seconds + 1)
+    assert await studio.render_next()
+    job = studio.jobs.only()
+    assert (job.state, job.failure.reason) == (FAILED, "JOB_EXPIRED")
+    assert studio.renderer.closed == [job.id]
+    assert not studio.files.keyframes
+
+
+async def test_a_renderer_is_given_what_is_left_of_the_jobs_time():
+    studio = Studio(ready(expire_time=SetClock().now() + 42.0))
+    await studio.render_next()
+    assert studio.renderer.timeouts == [42.0]
+
+
+async def test_a_job_that_expired_in_line_is_not_drawn():
+    studio = Studio(ready(expire_time=SetClock().now() - 1))
+    assert await studio.render_next()
+    assert studio.jobs.only().failure.reason == "JOB_EXPIRED"
+    assert not studio.renderer.drawn
+
+
+async def test_what_is_leased_counts_as_drawn():
+    studio = Studio(ready(7))
+    await studio.render_next()
+    assert await studio.queue.reserve("another", "take", 0, 1) == 8
 
 
 async def test_a_job_that_kills_every_worker_is_given_up_and_the_next_one_is_drawn():
@@ -253,7 +332,7 @@ async def test_a_job_that_kills_every_worker_is_given_up_and_the_next_one_is_dra
         left = await studio.kill_worker_while_drawing()
         assert (left.id, left.attempts) == (first, attempts)
     studio.renderer.may_go_on.set()
-    await studio.worker.render_next()
+    await studio.render_next()
     lost = await studio.jobs.get(PROJECT, first)
     assert (lost.state, lost.failure.reason, lost.failure.metadata) == (FAILED, "WORKER_LOST", {"attempts": "3"})
     assert (await studio.jobs.get(PROJECT, ready(2).id)).state == SUCCEEDED
@@ -263,23 +342,39 @@ async def test_a_job_that_kills_every_worker_is_given_up_and_the_next_one_is_dra
 async def test_two_workers_never_draw_the_same_job():
     studio = Studio(*(ready(number) for number in range(1, 9)))
     other = studio.another_worker()
-    while await asyncio.gather(studio.worker.render_next(), other.render_next()) != [False, False]:
+    while await asyncio.gather(studio.render_next(), studio.render_next(other)) != [False, False]:
         pass
     assert sorted(studio.renderer.drawn) == sorted(ready(number).id for number in range(1, 9))
 
 
-async def test_a_store_that_fails_at_the_end_costs_the_lease_and_nothing_else():
+async def test_what_became_of_a_job_is_written_as_soon_as_the_store_is_back():
     studio = Studio(ready())
+    async with studio.drawing() as work:
+        studio.jobs.broken = DiskFull()
+
+        async def back_at_the_second_attempt():
+            studio.jobs.before_change = None
+            studio.jobs.broken = None
+
+        studio.renderer.may_go_on.set()
+        while studio.jobs.refused == 0:
+            await asyncio.sleep(0)
+        studio.jobs.before_change = back_at_the_second_attempt
+        assert await work
+    assert studio.jobs.only().state == SUCCEEDED
+    assert len(studio.renderer.drawn) == 1
+
+
+async def test_a_store_that_fails_at_the_end_costs_the_lease_and_nothing_else():
+    studio = Studio(ready(), lease_s=0.2)
     async with studio.drawing() as work:
         studio.jobs.broken = DiskFull()
         studio.renderer.may_go_on.set()
         assert await work
     studio.jobs.broken = None
     assert studio.jobs.only().state == RENDERING
+    await studio.leases()
     studio.clock.seconds += LEASE_S
-    await studio.worker.render_next()
+    await studio.leases()
+    await studio.render_next()
     assert studio.jobs.only().state == SUCCEEDED
-
-
-def studio_time(later_s: float) -> float:
-    return SetClock().now() + later_s

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from services.rendering.domain.errors import JobFinished, JobMissing, SubmissionMissing
+from services.rendering.domain.errors import JobFinished, JobMissing, SubmissionMissing, WatchesFull
 from services.rendering.domain.events import RenderProgressed
-from services.rendering.domain.job import CANCELLED, FAILED, READY, RENDERING, SUCCEEDED, Job, rendered
+from services.rendering.domain.job import CANCELLED, FAILED, READY, RENDERING, SUCCEEDED, Job
+from services.rendering.domain.lease import rendered
 from services.rendering.handlers.cancel_job import CancelJob
-from services.rendering.handlers.watch_jobs import LOOK_AGAIN_S, WatchJobs
-from tests.unit.rendering.builders import KEYFRAME, PROJECT, TOKEN, after, job_in, shot
-from tests.unit.rendering.fakes import InMemoryJobs, SetClock, SpokenProgress
+from services.rendering.handlers.watch_jobs import LOOK_AGAIN_S, LOOKS_PER_S, Watches, WatchJobs
+from tests.unit.rendering.builders import KEYFRAME, PROJECT, TOKEN, after, job_in, shot, submission
+from tests.unit.rendering.fakes import InMemoryJobs, InMemorySubmissions, SetClock, SpokenProgress
 
 
 class Watching:
@@ -18,7 +19,9 @@ class Watching:
         self.jobs = InMemoryJobs(*jobs)
         self.progress = SpokenProgress()
         self.clock = SetClock()
-        self.watch = WatchJobs(self.jobs, self.progress, self.clock)
+        self.submissions = InMemorySubmissions()
+        self.watches = Watches(max_watches=2, max_jobs=1_000)
+        self.watch = WatchJobs(self.jobs, self.submissions, self.progress, self.clock, self.watches)
         self.updates = self.watch(PROJECT, [job.id for job in jobs], "")
 
     async def becomes(self, job: Job) -> None:
@@ -82,10 +85,12 @@ async def test_a_watch_of_finished_jobs_ends_at_once(state):
 
 
 async def test_a_whole_submission_is_watched_in_the_order_of_its_shots():
-    jobs = [replace(job_in(FAILED, shot(number)), queue_key=9 - number) for number in (1, 2)]
-    watching = Watching(*jobs)
+    asked = submission(shot(2), shot(1))
+    jobs = [replace(job_in(FAILED, one), id=asked.job_id(one)) for one in asked.shots]
+    watching = Watching(*jobs[::-1])
+    await watching.submissions.add(PROJECT, asked)
     seen = [update async for update in watching.watch(PROJECT, (), "submission")]
-    assert seen == jobs[::-1]
+    assert seen == jobs
 
 
 async def test_what_does_not_exist_or_is_anothers_cannot_be_watched():
@@ -129,3 +134,52 @@ async def test_a_busy_watch_finds_a_job_whose_end_was_not_told():
     watching.clock.seconds += LOOK_AGAIN_S
     assert await anext(watching.updates) == job_in(SUCCEEDED, shot(1))
     await watching.updates.aclose()
+
+
+async def test_more_watches_than_there_is_room_for_are_refused_until_one_ends():
+    watching = Watching(first(RENDERING))
+    watches = [watching.watch(PROJECT, [first(RENDERING).id], "") for _ in range(3)]
+    await anext(watches[0])
+    await anext(watches[1])
+    with pytest.raises(WatchesFull):
+        await anext(watches[2])
+    await watches[0].aclose()
+    await anext(watching.watch(PROJECT, [first(RENDERING).id], ""))
+
+
+async def test_more_watched_jobs_than_there_is_room_for_are_refused():
+    watching = Watching(first(RENDERING))
+    with pytest.raises(WatchesFull, match="watches of 0 jobs"):
+        await anext(watching.watch(PROJECT, [first(RENDERING).id] * 1_001, ""))
+    assert (watching.watches.watches, watching.watches.jobs) == (0, 0)
+
+
+async def test_where_many_jobs_are_open_their_documents_are_read_again_less_often():
+    jobs = [job_in(READY, shot(number)) for number in range(1, LOOKS_PER_S * 5 + 1)]
+    watching = Watching(*jobs)
+    for _ in jobs:
+        await anext(watching.updates)
+    read, waits = watching.jobs.reads, []
+
+    async def finish() -> None:
+        waits.append(watching.progress.feeds[0].waited_s)
+        for job in jobs:
+            watching.jobs.stored[PROJECT, job.id] = job_in(FAILED, job.shot)
+
+    watching.progress.feeds[0].on_silence = finish
+    assert len([update async for update in watching.updates]) == len(jobs)
+    assert waits == [pytest.approx(5.0)]
+    assert watching.jobs.reads == read + 1
+
+
+async def test_words_that_have_gathered_cost_one_read_and_of_each_job_the_last_counts():
+    jobs = [job_in(READY, shot(number)) for number in (1, 2, 3)]
+    watching = Watching(*jobs)
+    for _ in jobs:
+        await anext(watching.updates)
+    read = watching.jobs.reads
+    for job in jobs:
+        await watching.progress.tell(PROJECT, RenderProgressed(job.id, RENDERING))
+        await watching.becomes(job_in(FAILED, job.shot))
+    assert [update.state async for update in watching.updates] == [FAILED] * 3
+    assert watching.jobs.reads == read + 1

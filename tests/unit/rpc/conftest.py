@@ -17,6 +17,7 @@ from continuity.api.rendering.v1 import render_service_pb2_grpc as pb_grpc
 from continuity.rpc.channel import open_channel
 from continuity.rpc.server import RpcServer
 
+MAX_CALLS = 20
 SERVICE = pb.DESCRIPTOR.services_by_name["RenderService"].full_name
 
 
@@ -85,7 +86,7 @@ class Served:
 @pytest_asyncio.fixture
 async def served() -> AsyncIterator[Served]:
     servicer = Servicer()
-    server = RpcServer("127.0.0.1:0")
+    server = RpcServer("127.0.0.1:0", max_calls=MAX_CALLS)
     server.add(partial(pb_grpc.add_RenderServiceServicer_to_server, servicer), [SERVICE])
     address = await server.start()
     async with open_channel(address) as channel:

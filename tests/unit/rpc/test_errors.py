@@ -23,6 +23,7 @@ CATEGORIES = {
     errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
     errors.Late: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.NotAllowed: grpc.StatusCode.PERMISSION_DENIED,
+    errors.Damaged: grpc.StatusCode.DATA_LOSS,
 }
 
 
@@ -56,6 +57,13 @@ async def test_an_error_reaches_the_caller_with_its_status_reason_and_values(ser
 async def test_a_full_service_says_when_to_come_again(served, refused, raising):
     served.servicer.unary = raising(errors.Full())
     assert (await refused(served.get())).retry.retry_delay.seconds == 1
+
+
+async def test_a_full_service_that_knows_better_says_so(served, refused, raising):
+    error = errors.Full()
+    error.retry_after_s = 17.25
+    served.servicer.unary = raising(error)
+    assert (await refused(served.get())).retry.retry_delay.ToMilliseconds() == 17_250
 
 
 async def test_an_invalid_value_names_its_field(served, refused, raising):

@@ -9,6 +9,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from continuity.api.rendering.v1 import render_service_pb2 as pb
 from continuity.rpc.server import NOT_SERVING, SERVING, PortTaken, RpcServer
+from tests.unit.rpc.conftest import MAX_CALLS
 
 SERVICE = "continuity.api.rendering.v1.RenderService"
 
@@ -131,3 +132,27 @@ async def test_who_watches_the_health_holds_the_server(served):
     await served.in_flight(1)
     watching.cancel()
     await served.in_flight(0)
+
+
+async def test_more_calls_than_the_server_takes_on_are_refused_with_a_delay_until_one_ends(served, refused):
+    gate = asyncio.Event()
+
+    async def wait(request, context):
+        await gate.wait()
+        return pb.GetJobResponse()
+
+    served.servicer.unary = wait
+    running = [asyncio.ensure_future(served.get()) for _ in range(MAX_CALLS)]
+    await served.in_flight(MAX_CALLS)
+    refusal = await refused(served.get())
+    assert (refusal.code, refusal.info.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS")
+    assert refusal.retry.retry_delay.seconds == 1
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await served.watch()
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    await served.server.set_health("", True)
+    assert await asked(served, "") == SERVING
+    gate.set()
+    await asyncio.gather(*running)
+    await served.in_flight(0)
+    await served.get()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -140,6 +141,8 @@ def _one(field: Any, hint: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(["", *words(field.enum_type)])
     if field.message_type is Timestamp.DESCRIPTOR:
         return st.floats(1e9, 4e9)
+    if field.message_type is Duration.DESCRIPTOR:
+        return st.integers(0, 2_419_200).map(lambda quarters: quarters / 4)
     if field.message_type:
         concrete = GetMessageClass(field.message_type)
         return _opaque(concrete) if hint is str else values(hint, concrete)

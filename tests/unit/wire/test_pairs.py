@@ -15,8 +15,9 @@ ONLY_IN_DATACLASS = {
     "MatteRecord": {"version"},
     "AnalysisRecord": {"version"},
     "Job>Job": {
-        "film_seed", "queue_key", "width_px", "height_px", "waiting_for", "characters", "location", "not_before",
-        "lease_token", "lease_until", "requested_time", "ready_time", "started_time", "interruptions",
+        "film_seed", "queue_key", "line_key", "look_time", "width_px", "height_px", "waiting_for", "characters",
+        "location", "lease_token", "lease_until", "requested_time", "ready_time", "started_time",
+        "interruptions",
     },
     "RenderProgressed>JobProgress": {"preview"},
 }  # fmt: skip

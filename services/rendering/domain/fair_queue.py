@@ -1,0 +1,64 @@
+"""The order of the queue: higher priorities first, and within a priority fair between projects.
+
+Start-time fair queuing (Goyal, Vin, Cheng 1996) with shots of equal cost: every shot gets a tag when it is submitted,
+and the least tag is drawn next. A project's tags go on from its last one, or from the tag that was drawn last where
+that is greater: whoever comes anew stands beside everybody else's next shot, not behind their backlog, and having been
+away earns nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+TOP_PRIORITY = 100
+TAGS = 10**16
+"""Tags of one priority; with 101 priorities, keys fit a signed 64-bit integer."""
+MAX_OPEN_S = 600.0
+"""A reservation whose submission was not written by then never will be: no call takes as long."""
+
+
+def queue_key(priority: int, tag: int) -> int:
+    """Return the place of a tag among those of every priority; the least is the first."""
+    return (TOP_PRIORITY - priority) * TAGS + tag
+
+
+def tag_of(key: int) -> int:
+    """Return the tag of a queue key."""
+    return key % TAGS
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Tags that were handed out for a submission whose jobs may not all exist yet."""
+
+    submission_id: str
+    time: float
+
+
+@dataclass(frozen=True)
+class QueueTail:
+    """The end of a project's line in one priority. ``open`` are the latest reservations, oldest first."""
+
+    last_tag: int = 0
+    open: tuple[Reservation, ...] = ()
+
+
+def reserved(
+    tail: QueueTail,
+    reservation: Reservation,
+    shots: int,
+    *,
+    drawn_tag: int,
+    closed: Collection[str],
+    empty: bool,
+) -> QueueTail:
+    """Return the tail behind ``shots`` more tags in a row, of which the last is its ``last_tag``.
+
+    ``closed`` are submissions known to have all their jobs, and ``empty`` tells that the project had nothing unfinished
+    after that. When nothing else is open, the project has no shot before these: tags that were never drawn, because
+    shots failed or were cancelled, are not held against it.
+    """
+    still_open = tuple(each for each in tail.open if each.submission_id not in closed)
+    behind = drawn_tag if empty and not still_open else max(drawn_tag, tail.last_tag)
+    return QueueTail(behind + shots, (*still_open, reservation))

@@ -1,0 +1,238 @@
+"""Who is first where two change the same job, and that the queue is fair and whole, on the embedded store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from continuity.documents.port import Ref
+from continuity.documents.sqlite import SqliteDocuments
+from continuity.kernel.values import Change
+from continuity.messaging.repository import Aggregates
+from continuity.objects.references import DocumentReferences
+from services.rendering.adapters.stored_jobs import JOBS, PAGE, StoredJobs
+from services.rendering.adapters.stored_jobs import KEYFRAME as KEYFRAME_FIELD
+from services.rendering.adapters.stored_queues import DRAWN, QUEUES, Drawn, StoredQueues
+from services.rendering.adapters.stored_submissions import SUBMISSIONS, StoredSubmissions
+from services.rendering.domain.errors import JobFinished, JobMissing
+from services.rendering.domain.fair_queue import QueueTail
+from services.rendering.domain.job import CANCELLED, FINISHED, READY, RENDERING, SUCCEEDED, Job, cancelled
+from services.rendering.domain.lease import attempt_failed, lease_lapsed, rendered
+from services.rendering.domain.submission import Submission
+from services.rendering.entrypoints.mapping import CODEC
+from services.rendering.handlers.fair_queue import FairQueue
+from services.rendering.handlers.lapsed_leases import LapsedLeases
+from services.rendering.handlers.render_jobs import RenderJobs
+from services.rendering.handlers.work import WorkSignal
+from tests.unit.rendering.builders import FAILURE, KEYFRAME, PROJECT, TOKEN, job_in, shot, submission
+from tests.unit.rendering.fakes import InMemoryFiles, ScriptedRenderer, SetClock, SpokenProgress
+
+END = {"KeyframeRendered": SUCCEEDED, "KeyframeFailed": "failed", "KeyframeCancelled": CANCELLED}
+LIMIT_S = 20.0
+
+
+class NoRelay:
+    """Leaves events where they are, so that they can be counted."""
+
+    owner = "nobody"
+
+    def nudge(self, ref: Ref) -> None:
+        """Publish nothing."""
+
+
+@dataclass
+class Process:
+    """The repositories of one process on the store."""
+
+    documents: SqliteDocuments
+
+    def __post_init__(self) -> None:
+        self.jobs = StoredJobs(self._of(Job, JOBS))
+        self.submissions = StoredSubmissions(self._of(Submission, SUBMISSIONS))
+        self.queues = StoredQueues(self._of(QueueTail, QUEUES), self._of(Drawn, DRAWN))
+        self.queue = FairQueue(self.queues, self.jobs, self.submissions, SetClock())
+
+    def _of(self, aggregate, collection):
+        return Aggregates(aggregate, collection, self.documents, CODEC, NoRelay())
+
+    async def add(self, *jobs: Job, project: str = PROJECT) -> None:
+        await self.jobs.add_each(project, [Change(job) for job in jobs])
+
+    async def ends_told(self, job: Job) -> list[str]:
+        waiting = await self.documents.outbox(Ref("jobs", PROJECT, job.id))
+        return [END[event.type] for event in waiting if event.type in END]
+
+
+@pytest.fixture
+async def processes(tmp_path: Path) -> AsyncIterator[tuple[Process, Process]]:
+    """Two that share one store."""
+    stores = [
+        await SqliteDocuments(tmp_path / "documents.sqlite3", (JOBS, SUBMISSIONS, QUEUES, DRAWN)).open()
+        for _ in range(2)
+    ]
+    yield Process(stores[0]), Process(stores[1])
+    for store in stores:
+        await store.close()
+
+
+@pytest.fixture
+def house(processes: tuple[Process, Process]) -> Process:
+    return processes[0]
+
+
+def many(state: str, number: int, **changes: object) -> list[Job]:
+    return [
+        replace(job_in(state, shot(place)), queue_key=place, line_key=place if state == READY else None, **changes)
+        for place in range(1, number + 1)
+    ]
+
+
+async def cancel(house: Process, job: Job) -> None:
+    try:
+        await house.jobs.change(PROJECT, job.id, lambda job: cancelled(job, 200.0))
+    except JobFinished:
+        assert (await house.jobs.get(PROJECT, job.id)).state in FINISHED
+
+
+async def draw(house: Process, job: Job) -> None:
+    await house.jobs.change(PROJECT, job.id, lambda job: rendered(job, TOKEN, KEYFRAME, 200.0))
+
+
+async def fail(house: Process, job: Job) -> None:
+    await house.jobs.change(PROJECT, job.id, lambda job: attempt_failed(job, TOKEN, FAILURE, 200.0, retry_after_s=None))
+
+
+async def take_back(house: Process, job: Job) -> None:
+    await house.jobs.change(PROJECT, job.id, lambda now: lease_lapsed(now, TOKEN, job.lease_until, 200.0))
+
+
+@pytest.mark.parametrize("rival", [draw, fail, take_back], ids=["rendered", "failed", "taken-back"])
+async def test_a_cancellation_of_a_job_at_work_wins_or_loses_cleanly(
+    processes: tuple[Process, Process], rival: Callable[[Process, Job], Awaitable[None]]
+):
+    here, there = processes
+    jobs = many(RENDERING, 40)
+    await here.add(*jobs)
+    await asyncio.gather(*(act for job in jobs for act in (cancel(here, job), rival(there, job), cancel(there, job))))
+    for job in jobs:
+        ended = await here.jobs.get(PROJECT, job.id)
+        assert await here.ends_told(job) == [ended.state]
+        assert (ended.keyframe is not None) == (ended.state == SUCCEEDED)
+        assert ended.lease_token == ""
+
+
+async def test_a_cancellation_of_a_job_in_line_and_its_lease_leave_nothing_half_done(processes):
+    here, there = processes
+    jobs = many(READY, 40)
+    await here.add(*jobs)
+    cancels = [cancel(here, job) for job in jobs]
+    leases = [there.jobs.lease(200.0, 210.0, TOKEN, 1) for _ in jobs]
+    await asyncio.gather(*(act for pair in zip(cancels, leases, strict=True) for act in pair))
+    for job in jobs:
+        ended = await here.jobs.get(PROJECT, job.id)
+        assert (ended.state, ended.line_key, ended.lease_token) == (CANCELLED, None, "")
+        assert await here.ends_told(job) == [CANCELLED]
+    assert await here.jobs.lease(200.0, 210.0, TOKEN, 1) == []
+
+
+async def test_eight_workers_of_two_processes_lease_every_job_once_and_in_order(processes):
+    await processes[0].add(*many(READY, 200))
+    taken: list[list[int]] = []
+
+    async def worker(process: Process, token: str) -> None:
+        mine: list[int] = []
+        while leased := await process.jobs.lease(200.0, 210.0, token, 3):
+            mine += [owned.job.queue_key for owned in leased]
+        taken.append(mine)
+
+    await asyncio.gather(*(worker(processes[place % 2], f"worker-{place}") for place in range(8)))
+    assert sorted(key for mine in taken for key in mine) == list(range(1, 201))
+    assert all(mine == sorted(mine) for mine in taken)
+
+
+async def test_submissions_of_one_project_in_two_processes_share_no_tag(processes):
+    firsts = await asyncio.gather(
+        *(processes[place % 2].queue.reserve(PROJECT, f"take-{place}", 0, 25) for place in range(16))
+    )
+    assert sorted(firsts) == [1 + 25 * place for place in range(16)]
+
+
+async def test_a_project_with_a_long_backlog_lets_another_go_between_its_shots(house):
+    for project, shots in (("ark", 300), ("bow", 10)):
+        asked = submission(*(shot(number) for number in range(1, shots + 1)), id=project)
+        first = await house.queue.reserve(project, asked.id, 0, shots)
+        await house.add(*(_stand(asked, place, first) for place in range(shots)), project=project)
+    drawn = await house.jobs.lease(200.0, 210.0, TOKEN, 20)
+    assert Counter(owned.project for owned in drawn) == {"ark": 10, "bow": 10}
+
+
+def _stand(asked: Submission, place: int, first_tag: int) -> Job:
+    job = job_in(READY, asked.shots[place], first_tag=first_tag + place)
+    return replace(job, id=asked.job_id(asked.shots[place]))
+
+
+async def test_a_worker_that_comes_back_from_the_dead_overwrites_nothing(processes):
+    here, there = processes
+    (job,) = many(READY, 1)
+    await here.add(job)
+    clock, elapsed = SetClock(), SetClock(0.0)
+
+    def worker(process: Process, renderer: ScriptedRenderer) -> RenderJobs:
+        tools = (process.queue, renderer, InMemoryFiles(), SpokenProgress(), clock, WorkSignal())
+        return RenderJobs(process.jobs, *tools, lease_s=1e6)
+
+    stopped, living = ScriptedRenderer(), ScriptedRenderer()
+    living.name = "living 1"
+    stopped.may_go_on.clear()
+    dead = worker(here, stopped)
+    assert await dead.begin() == 1
+    async with asyncio.timeout(LIMIT_S):
+        await stopped.drawing.wait()
+        leases = LapsedLeases(there.jobs, SpokenProgress(), clock, WorkSignal(), 10.0, elapsed.now)
+        await leases()
+        elapsed.seconds += 10.0
+        await leases()
+        successor = worker(there, living)
+        assert await successor.begin() == 1
+        await asyncio.gather(*successor.works.values())
+        stopped.may_go_on.set()
+        await asyncio.gather(*dead.works.values())
+    ended = await here.jobs.get(PROJECT, job.id)
+    assert (ended.state, ended.keyframe.renderer) == (SUCCEEDED, "living 1")
+    assert await here.ends_told(job) == [SUCCEEDED]
+
+
+async def test_jobs_that_are_read_together_come_in_the_order_that_was_asked_for(house):
+    jobs = many(READY, PAGE + 2)
+    await house.add(*jobs)
+    wanted = [job.id for job in jobs[::-1]]
+    assert [job.id for job in await house.jobs.several(PROJECT, wanted)] == wanted
+    with pytest.raises(JobMissing, match="nobody"):
+        await house.jobs.several(PROJECT, [*wanted, "nobody"])
+
+
+async def test_places_and_counts_stop_where_they_are_told_to(house):
+    jobs = many(READY, 30)
+    await house.add(*jobs)
+    await house.add(*many(RENDERING, 5), project="other")
+    assert [await house.jobs.ahead_of(jobs[place], 10) for place in (0, 4, 29)] == [0, 4, 10]
+    assert [await house.jobs.unfinished(project, 20) for project in ("other", PROJECT, None)] == [5, 20, 20]
+
+
+async def test_a_job_that_waits_for_its_next_attempt_is_not_leased_and_not_counted_ahead(house):
+    first, second = many(READY, 2)
+    await house.add(replace(first, line_key=None, look_time=300.0), second)
+    assert await house.jobs.ahead_of(second, 10) == 0
+    assert [owned.job.id for owned in await house.jobs.lease(200.0, 210.0, TOKEN, 2)] == [second.id]
+    assert [owned.job.id for owned in await house.jobs.due(READY, 300.0, 10)] == [first.id]
+
+
+async def test_keyframes_that_jobs_point_at_are_known_to_be_referenced(house):
+    await house.add(*many(SUCCEEDED, 1))
+    referenced = DocumentReferences(house.documents, (JOBS, KEYFRAME_FIELD))
+    assert await referenced([KEYFRAME.object.key, "film/keyframes/other.png"]) == {KEYFRAME.object.key}
