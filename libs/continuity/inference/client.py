@@ -16,9 +16,12 @@ from continuity.inference.errors import RendererUnavailable, from_response, from
 from continuity.inference.tensors import ModelSpec, Tensor, Tensors, check_inputs, check_outputs
 from continuity.inference.wire import decode, encode, is_final
 from continuity.kernel.errors import ContinuityError
+from continuity.telemetry.names import MODEL, SERVER_ADDRESS, SERVER_PORT
+from continuity.telemetry.rpc import OutgoingCall
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 READY_TIMEOUT_S = 1.0
+_STREAM = f"{service_pb2.DESCRIPTOR.services_by_name['GRPCInferenceService'].full_name}/ModelStreamInfer"
 _CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -35,6 +38,8 @@ class TritonClient:
     def __init__(self, address: str) -> None:
         self._channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
         self._stub: Any = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+        host, _, port = address.rpartition(":")
+        self._server: dict[str, str | int] = {SERVER_ADDRESS: host, SERVER_PORT: int(port)}
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,9 +62,11 @@ class TritonClient:
         """
         check_inputs(model, inputs)
         request = encode(model, inputs, request_id=request_id, priority=priority)
-        call = self._stub.ModelStreamInfer(iter((request,)), timeout=timeout_s)
+        traced = OutgoingCall(_STREAM, {MODEL: model.name, **self._server})
+        call = self._stub.ModelStreamInfer(iter((request,)), timeout=timeout_s, metadata=traced.metadata)
         failure: ContinuityError | None = None
         final = False
+        status = grpc.StatusCode.CANCELLED
         try:
             # Read on to the end even after the final flag or an error: a cancellation that meets a response on its way
             # out may crash Triton 2.51 (server pull request 7840), so only callers who leave early cancel.
@@ -71,10 +78,13 @@ class TritonClient:
                     check_outputs(model, outputs)
                     yield outputs
                 final = final or is_final(message.infer_response)
+            status = grpc.StatusCode.OK
         except grpc.aio.AioRpcError as error:
+            status = error.code()
             failure = failure or from_status(model.name, error, timeout_s=timeout_s, limit_bytes=MAX_MESSAGE_BYTES)
         finally:
             call.cancel()
+            traced.end(status.name, failure.reason if failure else "")
         if failure:
             raise failure
         if not final:
