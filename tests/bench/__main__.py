@@ -20,7 +20,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "benchmarks"
-NAMES = ("previz", "matting", "demo", "throughput")
+NAMES = ("previz", "matting", "demo", "throughput", "backlog", "control-plane")
 Figures = dict[str, dict[str, float]]
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     if unknown := set(chosen) - set(NAMES):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
     for name in chosen:
-        figures: Figures = importlib.import_module(f"tests.bench.{name}").run()
+        figures: Figures = importlib.import_module(f"tests.bench.{name.replace('-', '_')}").run()
         show(name, figures)
         write(name, figures)
 
