@@ -1,0 +1,1 @@
+"""Faults while films are rendered, and a checker that reads the stores and topics, not the services."""
