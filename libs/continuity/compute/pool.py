@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TypeVar, TypeVarTuple, cast
 
 from continuity.compute import worker
-from continuity.kernel.errors import Full, Late, Unavailable
+from continuity.kernel.errors import ContinuityError, Full, Late, Unavailable
 
 _PIPE_BUFFER_BYTES = 16 * 1024 * 1024
 
@@ -44,9 +44,13 @@ class JobLate(Late):
 
 
 @dataclass(eq=False)
-class WorkerDied(Unavailable):
-    """The process that ran the job ended under it (killed for its memory, crashed)."""
+class WorkerDied(ContinuityError):
+    """The process that ran the job ended under it (killed for its memory, crashed).
 
+    Not ``Unavailable``: what kills every worker is to be given up at last.
+    """
+
+    retryable = True
     template = "the worker that ran {job} died"
     job: str
 

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from continuity.compute.pool import CpuPool, JobLate, PoolClosed, PoolFull, WorkerDied
-from continuity.kernel.errors import ContinuityError, InvalidValue
+from continuity.kernel.errors import ContinuityError, InvalidValue, Unavailable
 from tests.unit.compute import jobs
 
 MakePool = Callable[..., CpuPool]
@@ -132,6 +132,7 @@ async def test_a_crash_is_a_retryable_error_and_the_pool_heals(make_pool: MakePo
     with pytest.raises(WorkerDied) as caught:
         await pool.run(death)
     assert caught.value.retryable
+    assert not isinstance(caught.value, Unavailable), "a job that kills every worker would be tried for ever"
     assert await pool.run(jobs.double, 4) == 8
 
 
