@@ -202,7 +202,12 @@ class EventBus:
 
     async def _hand_over(self, event: OutgoingEvent) -> Confirmation:
         return await self._broker.publish(
-            event.payload, event.topic, key=event.key.encode(), headers=headers(event), no_confirm=True
+            event.payload,
+            event.topic,
+            key=event.key.encode(),
+            headers=headers(event),
+            correlation_id=event.headers.get("correlationid", event.id),  # FastStream would draw one
+            no_confirm=True,
         )
 
     def _consume(self, topics: Sequence[str], handle: BatchHandler, batch_limit: int, **options: Any) -> None:

@@ -47,7 +47,7 @@ def words(enum: EnumDescriptor) -> tuple[str, ...]:
 
 def to_message(value: object, message: type[M]) -> M:
     """Return the message whose fields are those of the dataclass ``value``."""
-    fields = _writers(type(value), message)
+    fields = _writers(type(value), message)  # type: ignore[arg-type]
     return message(**{name: write(item) for name, write in fields if (item := getattr(value, name)) is not None})
 
 
@@ -56,7 +56,7 @@ def from_message(message: Message, target: type[T]) -> T:
     return target(
         **{
             name: read(getattr(message, name))
-            for name, optional, read in _readers(type(message), target)
+            for name, optional, read in _readers(type(message), target)  # type: ignore[arg-type]
             if not optional or message.HasField(name)
         }
     )

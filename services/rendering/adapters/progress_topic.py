@@ -23,8 +23,8 @@ from services.rendering.domain.events import RenderProgressed
 
 _log = logging.getLogger(__name__)
 
-GATHER_S = 0.02
-"""How long words gather after some were sent: a broker is paid by the request."""
+GATHER_S, LONGEST_GATHER_S = 0.005, 0.1
+"""How long words gather after some were sent, for each of them and at most: many are worth fewer records."""
 FEED_LIMIT = 4_000
 SEND_LIMIT = 1_000
 """Jobs of which there is a word to send; those of more are dropped, the documents tell the rest."""
@@ -110,7 +110,7 @@ class ProgressTopic:
                 await self._bus.post([self._encoded(project, word) for (project, _), word in words.items()])
             except ContinuityError as error:
                 _log.debug("progress of %d jobs was not sent: %s", len(words), error)
-            await asyncio.sleep(GATHER_S)
+            await asyncio.sleep(min(LONGEST_GATHER_S, len(words) * GATHER_S))
 
     def _encoded(self, project: str, word: RenderProgressed) -> OutgoingEvent:
         (event,) = self._codec.encode(project, [word])

@@ -18,7 +18,7 @@ LOOK_AGAIN_S = 2.0
 """Words may be lost, so the documents are read again this often."""
 GATHER_S, ENDS_S, CHANGES_S = 0.001, 0.02, 0.25
 """For each open job, and at most for the end of one, and for a change that others will follow."""
-LOOKS_PER_S = 100
+LOOKS_PER_S = 50
 """Documents that one watch reads a second: where many jobs are open it reads them again less often."""
 
 

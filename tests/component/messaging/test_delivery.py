@@ -168,22 +168,23 @@ async def test_an_event_that_follows_from_another_says_so(lanes, lane, documents
     assert (effect.source, effect.subject, effect.project) == ("continuity/cutting", "reel", "default")
 
 
-async def test_a_listener_without_a_group_hears_what_comes_from_now_on(lane, new_bus, event):
+async def test_listeners_without_a_group_all_hear_what_comes_from_now_on(lane, new_bus, event):
     await lane.publish(event(version=1))
-    heard = asyncio.Queue()
+    heard = [asyncio.Queue() for _ in range(2)]
+    listeners = [new_bus("replica") for _ in heard]
+    for bus, queue in zip(listeners, heard, strict=True):
 
-    async def hear(records):
-        for record in records:
-            heard.put_nowait(pb.CharacterDeleted.FromString(record.event().payload).version)
+        async def hear(records, queue=queue):
+            for record in records:
+                queue.put_nowait(pb.CharacterDeleted.FromString(record.event().payload).version)
 
-    listeners = [new_bus("replica") for _ in range(2)]
-    for bus in listeners:
         bus.listen(lane.topic.name, hear)
         await bus.start()
         await bus.connected()
-    await lane.publish(event(version=2))
     async with asyncio.timeout(20):
-        assert [await heard.get(), await heard.get()] == [2, 2]
+        while any(queue.empty() for queue in heard):  # where "now" is, each finds out a moment after it is connected
+            await lane.publish(event(version=2))
+    assert [await queue.get() for queue in heard] == [2, 2]
     for bus in listeners:
         await bus.stop()
 

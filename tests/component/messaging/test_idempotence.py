@@ -176,7 +176,7 @@ async def rendering_scene(scene):
     stored = StoredJobs(scene.aggregates(Job, JOBS, RENDERING_CODEC))
     cast = StoredCast(scene.aggregates(CastEntry, CAST, RENDERING_CODEC))
     for job in jobs():
-        await stored.add(PROJECT, Change(cast_found(job, FrozenCast(), 1.0).aggregate))
+        await stored.add_each(PROJECT, [Change(cast_found(job, FrozenCast(), 1.0).aggregate)])
     take = TakePrompts(stored, SimpleNamespace(tell=AsyncMock()), Noon(), WorkSignal())
     freeze = FreezeCast(cast, stored, Noon())
     scene.subscribe("rendering", *rendering_subscribers.subscriptions(freeze, take, TOPICS))

@@ -88,6 +88,13 @@ class Recorder:
     async def claim(self, collection, where, order, changes):
         self.note(collection, where, None, tuple(order))
 
+    async def claim_several(self, collection, where, order, changes, limit):
+        self.note(collection, where, None, tuple(order))
+        return []
+
+    async def several(self, collection, project, ids):
+        return {}
+
     async def get(self, collection, project, id):
         raise DocumentMissing(collection.name, id)
 
@@ -132,7 +139,8 @@ def candidates(hint):
     if name == "Job":
         return (Mock(queue_key=7, priority=7, state="ready"),)
     if name in {"Collection", "Sequence", "Set", "list"}:
-        return ([*ARGUMENTS[get_args(hint)[0]]],)
+        (element,) = get_args(hint)
+        return ([*ARGUMENTS[element]],) if element in ARGUMENTS else None
     if type(None) in get_args(hint):
         return [value for each in get_args(hint) for value in candidates(each) or ()]
     return None

@@ -164,3 +164,22 @@ async def test_a_nudge_for_what_has_nothing_to_say_publishes_nothing(relay, reel
         await reels.add("default", "a", Change(new_reel("a"), [reel_cut("a", 1)]))
         await bus.until(lambda: bus.published)
     assert {event.key for event in bus.published} == {"a"}
+
+
+async def test_what_waits_beyond_every_lease_in_the_hands_of_a_living_relay_is_published_once(
+    relay, reels, bus, clock, documents, running, new_reel, reel_cut
+):
+    bus.away = True
+    clock.time = AFTER_EVERY_LEASE
+    names = [f"reel-{number}" for number in range(40)]
+    async with running(relay):
+        await asyncio.gather(
+            *(reels.add("default", name, Change(new_reel(name), [reel_cut(name, 1)])) for name in names)
+        )
+        for round_ in range(1, 4):
+            await bus.until(lambda limit=bus.refused + 80: bus.refused >= limit)
+            clock.time = AFTER_EVERY_LEASE + 100.0 * round_
+        bus.away = False
+        for name in names:
+            await emptied(documents, name)
+    assert sorted(event.key for event in bus.published) == sorted(names)

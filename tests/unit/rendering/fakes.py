@@ -43,6 +43,7 @@ class InMemoryJobs:
         self.away: ContinuityError | None = None
         self.refused = 0
         self.reads = 0
+        self.leases = 0
 
     def only(self) -> Job:
         (job,) = self.stored.values()
@@ -108,6 +109,7 @@ class InMemoryJobs:
     async def lease(self, now: float, until: float, token: str, limit: int) -> list[OwnedJob]:
         if self.away:
             raise self.away
+        self.leases += 1
         line = [one for one in self._queue() if one.job.line_key is not None]
         taken = [OwnedJob(one.project, leased(one.job, token, now, until)) for one in line[:limit]]
         self.stored |= {(one.project, one.job.id): one.job for one in taken}
@@ -231,10 +233,15 @@ class ScriptedRenderer:
 
 
 class InMemoryFiles:
+    """Stores once ``may_store`` is set."""
+
     def __init__(self) -> None:
         self.keyframes: dict[str, bytes] = {}
+        self.may_store = asyncio.Event()
+        self.may_store.set()
 
     async def store(self, task: RenderTask, picture: Picture, renderer: str) -> ObjectRef:
+        await self.may_store.wait()
         key = f"{task.project}/keyframes/{task.job.id}"
         self.keyframes[key] = picture.pixels.tobytes()
         return ObjectRef(key, "00", picture.pixels.size, "image/png")

@@ -183,3 +183,21 @@ async def test_words_that_have_gathered_cost_one_read_and_of_each_job_the_last_c
         await watching.becomes(job_in(FAILED, job.shot))
     assert [update.state async for update in watching.updates] == [FAILED] * 3
     assert watching.jobs.reads == read + 1
+
+
+async def test_of_many_open_jobs_ends_are_read_at_once_and_changes_that_others_follow_together():
+    jobs = [job_in(READY, shot(number)) for number in range(1, 6)]
+    watching = Watching(*jobs)
+    for _ in jobs:
+        await anext(watching.updates)
+    await watching.becomes(job_in(RENDERING, shot(1)))
+    assert await anext(watching.updates) == job_in(RENDERING, shot(1))
+    read = watching.jobs.reads
+    await watching.becomes(job_in(RENDERING, shot(2)))
+    await watching.becomes(job_in(RENDERING, shot(3)))
+    await watching.becomes(job_in(FAILED, shot(4)))
+    assert await anext(watching.updates) == job_in(FAILED, shot(4))
+    assert watching.jobs.reads == read + 1
+    assert [await anext(watching.updates) for _ in range(2)] == [job_in(RENDERING, shot(n)) for n in (2, 3)]
+    assert watching.jobs.reads == read + 2
+    await watching.updates.aclose()

@@ -107,8 +107,8 @@ class Connection:
                 timeoutMS=int(DEADLINE_S * 1e3),
                 connectTimeoutMS=int(CONNECT_TIMEOUT_S * 1e3),
                 maxPoolSize=POOL_SIZE,
-                # Whoever asks tries again. The driver's own repetitions would go on until the deadline, each thread taking
-                # a server that was away for a moment for away again because another has paused the pool (PyMongo 4.20).
+                # Whoever asks tries again. The driver would repeat until the deadline; after a server that hung, each
+                # of its threads takes it for away again because another has paused the pool (PyMongo 4.20).
                 retryReads=False,
                 retryWrites=False,
                 w="majority",
