@@ -99,6 +99,15 @@ def test_the_mongo_stand_in_has_its_documents_after_it_was_told_to_end(tmp_path:
             assert client.films.shots.count_documents({}) == 500
 
 
+def test_two_ways_to_one_server_are_cut_each_for_itself(toxiproxy: Toxiproxy, minio: Minio) -> None:
+    cut, whole = (toxiproxy.proxy("minio", minio.address) for _ in range(2))
+    cut.cut()
+    with urlopen(f"http://{whole.address}/minio/health/ready", timeout=2) as answer:
+        assert answer.status == 200
+    with pytest.raises(OSError):
+        urlopen(f"http://{cut.address}/minio/health/ready", timeout=2)
+
+
 def test_a_proxy_cuts_resets_and_mends_a_way(toxiproxy: Toxiproxy, minio: Minio) -> None:
     proxy = toxiproxy.proxy("minio", minio.address)
 

@@ -29,8 +29,9 @@ class Toxiproxy(Server):
         super().__init__(folder, port or free_port(), detached=detached)
 
     def proxy(self, name: str, upstream: str, port: int = 0) -> Proxy:
-        """Stand before ``upstream`` (``host:port``)."""
-        listen = f"127.0.0.1:{port or free_port()}"
+        """Stand before ``upstream`` (``host:port``); several proxies may have one name."""
+        port = port or free_port()
+        name, listen = f"{name}-{port}", f"127.0.0.1:{port}"
         self.call("POST", "/proxies", {"name": name, "listen": listen, "upstream": upstream, "enabled": True})
         return Proxy(self, name, listen)
 

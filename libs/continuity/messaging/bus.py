@@ -56,7 +56,6 @@ MAX_PAUSE_S = 10.0
 _log = logging.getLogger(__name__)
 _SILENT = logging.getLogger("continuity.messaging.faststream")
 _SILENT.setLevel(logging.ERROR)  # FastStream logs a line for each message at INFO
-logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs a broker that is away twenty times a second
 
 
 class EventBus:

@@ -9,7 +9,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from continuity.kernel.errors import Unavailable
+from continuity.kernel.errors import Misconfigured
 from continuity.rpc.calls import Calls
 from continuity.rpc.channel import MAX_MESSAGE_BYTES
 from continuity.rpc.limit import CallLimit
@@ -25,10 +25,10 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 @dataclass(eq=False)
-class PortTaken(Unavailable):
+class PortTaken(Misconfigured):
     """The address cannot be listened on."""
 
-    template = "cannot listen on {address}"
+    template = "CONTINUITY_LISTEN_ADDRESS: cannot listen on {address}"
     address: str
 
 

@@ -34,7 +34,14 @@ def set_up_logging(
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(WithoutSecrets(lines, secrets))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    for library, least in _LIBRARIES.items():
+        logging.getLogger(library).setLevel(least)
+
+
+_LIBRARIES = {
+    "aiokafka": logging.CRITICAL,  # a broker that is away it reports twenty times a second; the bus says it once
+    "urllib3": logging.ERROR,  # a warning for each repetition, with the object's key
+}
 
 
 def secrets_of(settings: BaseModel) -> tuple[SecretStr, ...]:

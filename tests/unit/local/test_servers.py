@@ -16,6 +16,10 @@ from deploy.local.servers.base import Server, ServerFailed
 from deploy.local.servers.secrets import kept_secret, write_private
 
 
+def test_a_port_is_given_once():
+    assert len({free_port() for _ in range(300)}) == 300
+
+
 class Sleeper(Server):
     name = "sleeper"
     line = "echo up; exec sleep 60"

@@ -103,3 +103,11 @@ def test_secrets_that_are_not_set_strike_out_nothing() -> None:
     set_up_logging("INFO", "text", "rendering", secrets_of(PlatformSettings()), stream=stream)
     _log.info("all is well")
     assert stream.getvalue().endswith("INFO continuity.tests all is well\n")
+
+
+def test_libraries_that_repeat_themselves_while_a_server_is_away_are_silent() -> None:
+    stream = io.StringIO()
+    set_up_logging("INFO", "text", "rendering", stream=stream)
+    logging.getLogger("aiokafka.consumer.fetcher").error("Failed fetch messages")
+    logging.getLogger("urllib3.connectionpool").warning("Retrying")
+    assert stream.getvalue() == ""
