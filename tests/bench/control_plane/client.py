@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from continuity.api.common.v1.shot_pb2 import LocationType, Shot, ShotType
@@ -19,9 +21,9 @@ WARM_SHOTS = 40
 
 @dataclass(frozen=True)
 class Target:
-    """Where shots are handed in, and the location that they show."""
+    """Where shots are handed in, spread over the replicas, and the location that they show."""
 
-    address: str
+    addresses: Sequence[str]
     location_id: str
 
 
@@ -44,14 +46,15 @@ async def batch(target: Target, shots: int) -> float:
     """Return the seconds from the first shot handed in to the last one that is seen to have succeeded."""
     start = time.perf_counter()
     async with asyncio.timeout(LIMIT_S):
-        await asyncio.gather(*(_submission(target, round(shots * share)) for share in SHARES))
+        chosen = zip(itertools.cycle(target.addresses), SHARES, strict=False)
+        await asyncio.gather(*(_submission(target, address, round(shots * share)) for address, share in chosen))
     return time.perf_counter() - start
 
 
 async def singles(target: Target, count: int) -> list[float]:
     """Return the seconds of each of several shots that are handed in one after the other."""
     latencies_s = []
-    async with ContinuityClient(target.address) as client, asyncio.timeout(LIMIT_S):
+    async with ContinuityClient(target.addresses[0]) as client, asyncio.timeout(LIMIT_S):
         for _ in range(count):
             start = time.perf_counter()
             await _succeeded(client, target, 1)
@@ -59,8 +62,8 @@ async def singles(target: Target, count: int) -> list[float]:
     return latencies_s
 
 
-async def _submission(target: Target, count: int) -> None:
-    async with ContinuityClient(target.address, timeout_s=LIMIT_S) as client:
+async def _submission(target: Target, address: str, count: int) -> None:
+    async with ContinuityClient(address, timeout_s=LIMIT_S) as client:
         await _succeeded(client, target, count)
 
 

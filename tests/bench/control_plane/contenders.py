@@ -20,6 +20,7 @@ from tests.bench.control_plane.processes import announced, child, running
 CELERY = "Celery + Redis"
 EMBEDDED = "embedded broker + SQLite"
 KAFKA = "Kafka + SQLite"
+REPLICAS = "Kafka + SQLite, rendering twice"
 MONGODB = "Kafka + MongoDB"
 STAND_IN = "Kafka + MongoDB stand-in"
 BARE = "bare FastStream"
@@ -43,6 +44,7 @@ def everybody() -> Mapping[str, Contender]:
         CELERY: celery_chain.measure,
         EMBEDDED: embedded,
         KAFKA: on_kafka,
+        REPLICAS: lambda folder, amount: on_kafka(folder, amount, renderings=2),
         **named,
         STAND_IN: _on_stand_in,
         BARE: _bare,
@@ -62,11 +64,12 @@ def on_kafka(
     profile: Path | None = None,
     variables: Mapping[str, str] = MappingProxyType({}),
     servers: Mapping[str, int] = MappingProxyType({}),
+    renderings: int = 1,
 ) -> Measured:
     """Measure a process for each service on a real Kafka; documents are where ``variables`` say."""
     with running(Kafka(folder / "kafka")) as kafka:
         counted = {"kafka": kafka.pid or 0, **servers}
-        with product.in_processes(folder, counted, {**kafka.variables, **variables}, profile) as set_up:
+        with product.in_processes(folder, counted, {**kafka.variables, **variables}, profile, renderings) as set_up:
             return product.measure(set_up, folder, amount)
 
 

@@ -26,7 +26,7 @@ RENDER_SLOTS = 8
 class SetUp:
     """Where the running services listen, and the processes that belong to it."""
 
-    shots_address: str
+    shots_addresses: Sequence[str]
     locations_address: str
     processes: Mapping[str, int]
 
@@ -36,24 +36,30 @@ def in_one_process(folder: Path, profile: Path | None = None) -> Iterator[SetUp]
     """Run what ``services.embedded`` runs, Triton aside."""
     with _service("embedded", folder, ALL, "--embedded", profile=profile) as process:
         address = announced(process)
-        yield SetUp(address, address, {"embedded": process.pid})
+        yield SetUp([address], address, {"embedded": process.pid})
 
 
 @contextmanager
 def in_processes(
-    folder: Path, servers: Mapping[str, int], variables: Mapping[str, str], profile: Path | None = None
+    folder: Path,
+    servers: Mapping[str, int],
+    variables: Mapping[str, str],
+    profile: Path | None = None,
+    renderings: int = 1,
 ) -> Iterator[SetUp]:
     """Run each service that a shot meets against real servers, whose processes count as well."""
+    more = {f"rendering-{number}": "rendering" for number in range(2, renderings + 1)}
     with ExitStack() as stack:
         running = {
             name: stack.enter_context(
-                _service(name, folder, [name], profile=profile and profile.with_suffix(f".{name}"), **variables)
+                _service(name, folder, [service], profile=profile and profile.with_suffix(f".{name}"), **variables)
             )
-            for name in OF_A_SHOT
+            for name, service in {**{service: service for service in OF_A_SHOT}, **more}.items()
         }
         addresses = {name: announced(process) for name, process in running.items()}
         pids = {name: process.pid for name, process in running.items()}
-        yield SetUp(addresses["rendering"], addresses["characters"], {**pids, **servers})
+        shots = [addresses[name] for name in ("rendering", *more)]
+        yield SetUp(shots, addresses["characters"], {**pids, **servers})
 
 
 def measure(set_up: SetUp, folder: Path, amount: Amount) -> Measured:
@@ -62,7 +68,7 @@ def measure(set_up: SetUp, folder: Path, amount: Amount) -> Measured:
 
 
 async def _measure(set_up: SetUp, folder: Path, amount: Amount) -> Measured:
-    target = Target(set_up.shots_address, await location(set_up.locations_address))
+    target = Target(set_up.shots_addresses, await location(set_up.locations_address))
     await warm_up(target)
     meter = Meter(folder, set_up.processes)
     batches_s = [await batch(target, amount.shots) for _ in range(amount.rounds)]
