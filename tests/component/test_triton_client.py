@@ -1,9 +1,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 
-import numpy as np
 import pytest
 
 from continuity.inference.client import MAX_MESSAGE_BYTES, TritonClient
@@ -12,10 +10,10 @@ from continuity.inference.errors import (
     MissingTensor,
     OutputMismatch,
     RendererUnavailable,
-    RenderLate,
     RenderRefused,
 )
-from continuity.inference.tensors import ModelSpec, Tensors, TensorSpec, bytes_tensor
+from continuity.inference.tensors import ModelSpec, TensorSpec
+from tests.component.echo import answers, order
 
 pytestmark = pytest.mark.triton
 
@@ -24,22 +22,6 @@ pytestmark = pytest.mark.triton
 async def client(triton_address: str) -> AsyncIterator[TritonClient]:
     async with TritonClient(triton_address) as client:
         yield client
-
-
-def order(command: bytes, *payload: bytes, steps: int = 1) -> Tensors:
-    return {"command": bytes_tensor(command), "steps": np.array([steps], np.int32), "payload": bytes_tensor(*payload)}
-
-
-async def answers(client: TritonClient, model: ModelSpec, inputs: Tensors, **options: object) -> list[Tensors]:
-    options = {"request_id": "request", "timeout_s": 20.0} | options
-    async with aclosing(client.stream(model, inputs, **options)) as responses:  # type: ignore[arg-type]
-        return [response async for response in responses]
-
-
-async def until_cancelled(client: TritonClient, model: ModelSpec, request_id: bytes) -> None:
-    async with asyncio.timeout(10):
-        while request_id not in (await answers(client, model, order(b"cancelled")))[0]["payload"]:
-            await asyncio.sleep(0.01)
 
 
 async def test_steps_arrive_in_order_and_end_with_the_final_flag(client: TritonClient, echo: ModelSpec) -> None:
@@ -92,58 +74,10 @@ async def test_an_undeclared_answer_is_the_fault_of_the_model(client: TritonClie
         await answers(client, fewer, order(b"echo"))
 
 
-async def test_closing_the_stream_cancels_the_request_in_the_model(client: TritonClient, echo: ModelSpec) -> None:
-    async with aclosing(client.stream(echo, order(b"wait"), request_id="closed", timeout_s=60)) as responses:
-        await anext(responses)
-    await until_cancelled(client, echo, b"closed")
-
-
-async def test_cancelling_the_task_cancels_the_request_in_the_model(client: TritonClient, echo: ModelSpec) -> None:
-    started = asyncio.Event()
-
-    async def watch() -> None:
-        async with aclosing(client.stream(echo, order(b"wait"), request_id="task", timeout_s=60)) as responses:
-            async for _ in responses:
-                started.set()
-
-    task = asyncio.create_task(watch())
-    await started.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await until_cancelled(client, echo, b"task")
-
-
-async def test_a_passed_deadline_is_late_and_cancels_the_request_in_the_model(
-    client: TritonClient, echo: ModelSpec
-) -> None:
-    with pytest.raises(RenderLate) as caught:
-        await answers(client, echo, order(b"wait"), request_id="late", timeout_s=0.3)
-    assert caught.value.retryable
-    await until_cancelled(client, echo, b"late")
-
-
 async def test_concurrent_streams_keep_their_own_answers(client: TritonClient, echo: ModelSpec) -> None:
     names = [f"stream {number}".encode() for number in range(24)]
     results = await asyncio.gather(*(answers(client, echo, order(b"echo", name, steps=5)) for name in names))
     assert [[response["payload"][0] for response in responses] for responses in results] == [[n] * 5 for n in names]
-
-
-async def test_refusals_and_cancellations_in_a_crowd_leave_the_server_whole(
-    client: TritonClient, echo: ModelSpec
-) -> None:
-    async def walk_away(number: int) -> None:
-        request_id = f"crowd-{number}"
-        async with aclosing(client.stream(echo, order(b"wait"), request_id=request_id, timeout_s=60)) as responses:
-            await anext(responses)
-
-    async def be_refused() -> None:
-        with pytest.raises(RenderRefused):
-            await answers(client, echo, order(b"refuse"))
-
-    await asyncio.gather(*(walk_away(number) for number in range(40)), *(be_refused() for _ in range(40)))
-    await until_cancelled(client, echo, b"crowd-39")
-    assert len(await answers(client, echo, order(b"echo", steps=3))) == 3
 
 
 async def test_a_message_beyond_the_limit_is_refused(client: TritonClient, echo: ModelSpec) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
@@ -15,6 +16,8 @@ from previz.pictures import MatteCache, decoded, preview  # noqa: E402
 from previz.spec import FrameSpec  # noqa: E402
 
 _MATTE_CACHE_BYTES = 128 * 1024 * 1024
+_LAST_WRITE_S = 0.05
+"""How long the server may take to see the end of a write to a stream that was cut."""
 
 
 class TritonPythonModel:
@@ -25,24 +28,26 @@ class TritonPythonModel:
         self._mattes = MatteCache(_MATTE_CACHE_BYTES)
 
     def execute(self, requests):
-        """Answer each request through its own sender, as the decoupled policy asks."""
+        """Answer each request through its own sender, as the decoupled policy asks.
+
+        Triton before 24.12 lets go of a cancelled request when its final flag comes, and crashes when a write to its
+        stream ends after that (server pull request 7840). So the flag goes out with the last response, never behind it,
+        and behind a cancellation only when the write before it has had time to end; nothing tells a model that it has.
+        """
         for request in requests:
             sender = request.get_response_sender()
-            error = self._answer(request, sender)
-            if error is not None:
-                sender.send(pb_utils.InferenceResponse(error=error))
-            sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+            sender.send(self._last_response(request, sender), flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
-    def _answer(self, request, sender):
+    def _last_response(self, request, sender):
         try:
-            self._draw(request, sender)
+            return self._draw(request, sender)
         except PrevizError as refusal:
-            return pb_utils.TritonError(str(refusal), pb_utils.TritonError.INVALID_ARG)
+            return _failure(str(refusal), pb_utils.TritonError.INVALID_ARG)
         except Abandoned:
-            return pb_utils.TritonError("cancelled", pb_utils.TritonError.CANCELLED)
+            time.sleep(_LAST_WRITE_S)
+            return _failure("cancelled", pb_utils.TritonError.CANCELLED)
         except Exception as failure:
-            return pb_utils.TritonError(f"{type(failure).__name__}: {failure}", pb_utils.TritonError.INTERNAL)
-        return None
+            return _failure(f"{type(failure).__name__}: {failure}", pb_utils.TritonError.INTERNAL)
 
     def _draw(self, request, sender):
         def on_stage(stage, number, total, picture):
@@ -52,7 +57,7 @@ class TritonPythonModel:
                 sender.send(_response(number, total, preview(picture) if picture is not None else b""))
 
         frame = compose(*self._arguments(request), on_stage)
-        sender.send(_response(len(STAGES), len(STAGES), preview(frame), frame))
+        return _response(len(STAGES), len(STAGES), preview(frame), frame)
 
     def _arguments(self, request):
         spec = FrameSpec.from_json(_texts(request, "spec")[0])
@@ -64,6 +69,10 @@ class TritonPythonModel:
 def _texts(request, name):
     tensor = pb_utils.get_input_tensor_by_name(request, name)
     return [] if tensor is None else [bytes(value) for value in tensor.as_numpy().reshape(-1)]
+
+
+def _failure(text, code):
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(text, code))
 
 
 def _response(step, steps, picture, frame=None):

@@ -10,6 +10,10 @@ import triton_python_backend_utils as pb_utils
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 POLL_S = 0.002
+STEP_S = 0.05
+"""What a slow step takes."""
+LAST_WRITE_S = 0.05
+"""Triton 2.51 crashes when a cancelled request gets its final flag while a response is still being written."""
 
 
 class TritonPythonModel:
@@ -24,6 +28,7 @@ class TritonPythonModel:
             "refuse": self._refuse,
             "fail": self._fail,
             "wait": self._wait,
+            "slowly": self._slowly,
             "crash": self._crash,
         }
 
@@ -32,34 +37,43 @@ class TritonPythonModel:
             threading.Thread(target=self._obey, args=(request, request.get_response_sender()), daemon=True).start()
 
     def _obey(self, request, sender):
-        self._commands[_strings(request, "command")[0].decode()](request, sender)
-        sender.send(flags=FINAL)
+        command = _strings(request, "command")[0].decode()
+        sender.send(self._commands[command](request, sender), flags=FINAL)
 
     def _echo(self, request, sender):
         steps = int(pb_utils.get_input_tensor_by_name(request, "steps").as_numpy()[0])
-        for step in range(1, steps + 1):
+        for step in range(1, steps):
             sender.send(_answer(step, steps, _strings(request, "payload")))
+        return _answer(steps, steps, _strings(request, "payload"))
 
     def _parameters(self, request, sender):
-        sender.send(
-            _answer(1, 1, [json.dumps(json.loads(request.parameters())).encode(), request.request_id().encode()])
-        )
+        parameters = json.dumps(json.loads(request.parameters())).encode()
+        return _answer(1, 1, [parameters, request.request_id().encode()])
 
     def _list_cancelled(self, request, sender):
-        sender.send(_answer(1, 1, self._cancelled))
+        return _answer(1, 1, self._cancelled)
 
     def _refuse(self, request, sender):
-        sender.send(_error("the light falls from two suns", pb_utils.TritonError.INVALID_ARG))
+        return _error("the light falls from two suns", pb_utils.TritonError.INVALID_ARG)
 
     def _fail(self, request, sender):
-        sender.send(_error("the lens fell off", pb_utils.TritonError.INTERNAL))
+        return _error("the lens fell off", pb_utils.TritonError.INTERNAL)
 
     def _wait(self, request, sender):
         sender.send(_answer(1, 2, []))
         while not request.is_cancelled():
             time.sleep(POLL_S)
         self._cancelled.append(request.request_id().encode())
-        sender.send(_error("cut", pb_utils.TritonError.CANCELLED))
+        time.sleep(LAST_WRITE_S)
+        return _error("cut", pb_utils.TritonError.CANCELLED)
+
+    def _slowly(self, request, sender):
+        steps = int(pb_utils.get_input_tensor_by_name(request, "steps").as_numpy()[0])
+        for step in range(1, steps):
+            time.sleep(STEP_S)
+            sender.send(_answer(step, steps, []))
+        time.sleep(STEP_S)
+        return _answer(steps, steps, [])
 
     def _crash(self, request, sender):
         os._exit(1)
