@@ -29,7 +29,7 @@ test-infra: ## Run the tests against real Kafka, MinIO and a MongoDB stand-in
 	@$(SET_UP) main triton infra proxy
 	$(PY) -m pytest -q -m infra $(TEST_ARGS)
 
-lint: ## Check style, types, room rules and protos
+lint: ## Check style, types, room rules, protos and the AsyncAPI document
 	@$(SET_UP) main buf
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -37,6 +37,7 @@ lint: ## Check style, types, room rules and protos
 	.venv/bin/lint-imports --no-cache
 	$(PY) protos/generate.py --image .buf-image.binpb
 	.buf/node_modules/.bin/buf lint .buf-image.binpb --config protos/buf.yaml
+	$(PY) -m deploy.local.asyncapi_schema
 
 fmt: ## Format the code
 	@$(SET_UP) main

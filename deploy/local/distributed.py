@@ -6,12 +6,11 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from deploy.local.cache import ROOT
-from deploy.local.servers.base import Server, ServerFailed
+from deploy.local.servers.base import Server, ServerFailed, at_once
 from deploy.local.servers.caddy import Caddy
 from deploy.local.servers.program import Program, Triton
 
@@ -21,6 +20,7 @@ LOOK_S = 0.2
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
 SETTLED_S = 30.0
+ENDED_WELL = "exit code 0"
 DRAIN_LIMIT_S = 30.0
 
 
@@ -60,6 +60,12 @@ class Member:
             self.stop()
             self.start()
 
+    def roll(self) -> None:
+        """Let it end and start it again, unless it is to stay down."""
+        with self._lock:
+            if self._wanted:
+                self.restart()
+
     def look_after(self) -> None:
         """Start it again if it is dead and its time has come."""
         if not self._lock.acquire(blocking=False):
@@ -86,7 +92,14 @@ class Member:
         delay_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0**self._deaths)
         self._deaths += 1
         self._not_before_s = now_s + delay_s
-        _log.warning("%s died; it starts again in %.1f s, its log is %s", self.server.name, delay_s, self.server.log)
+        self._say(f"it starts again in {delay_s:.1f} s, its log is {self.server.log}")
+
+    def _say(self, what_follows: str) -> None:
+        ending = self.server.ending
+        if ending == ENDED_WELL:  # somebody asked it to
+            _log.info("%s ended with %s; %s", self.server.name, ending, what_follows)
+        else:
+            _log.warning("%s died%s; %s", self.server.name, f" of {ending}" if ending else "", what_follows)
 
 
 class Distributed:
@@ -146,7 +159,7 @@ class Distributed:
     def start(self) -> None:
         """Return when all answer. Raises ``ServerFailed`` and leaves nothing running."""
         try:
-            at_once(member.start for member in self._members.values())
+            at_once([member.start for member in self._members.values()])
         except BaseException:
             self.stop()
             raise
@@ -157,8 +170,8 @@ class Distributed:
         self._ended.set()
         if self._watch.is_alive():
             self._watch.join()
-        at_once(self._members[program.name].stop for program in self._programs())
-        at_once(self._members[server.name].stop for server in (self.triton, self.proxy))
+        at_once([self._members[program.name].stop for program in self._programs()])
+        at_once([self._members[server.name].stop for server in (self.triton, self.proxy)])
 
     def kill(self, name: str) -> int | None:
         """Kill one process, even while it starts; return its process id. It is started again by itself."""
@@ -176,9 +189,10 @@ class Distributed:
         self._members[name].restart()
 
     def rolling_restart(self) -> None:
-        """Restart every replica of every service, one after the other."""
+        """Restart every replica of every service, one after the other; ends early when all is stopped meanwhile."""
         for program in self._programs():
-            self.restart(program.name)
+            if not self._ended.is_set():
+                self._members[program.name].roll()
 
     def _programs(self) -> tuple[Program, ...]:
         return tuple(program for every in self.replicas.values() for program in every)
@@ -187,11 +201,3 @@ class Distributed:
         while not self._ended.wait(LOOK_S):
             for member in self._members.values():
                 member.look_after()
-
-
-def at_once(actions: Iterable[Callable[[], None]]) -> None:
-    """Run all, then raise the first failure."""
-    with ThreadPoolExecutor() as threads:
-        running = [threads.submit(action) for action in actions]
-    for each in running:
-        each.result()

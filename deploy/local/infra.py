@@ -6,13 +6,12 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from deploy.local.servers.base import Server, ServerFailed
+from deploy.local.servers.base import Server, ServerFailed, at_once
 from deploy.local.servers.kafka import Kafka
 from deploy.local.servers.minio import Minio
 from deploy.local.servers.mongo import MongoStandIn
@@ -85,7 +84,7 @@ class Infra:
 
     def start(self) -> None:
         """Return when all answer and the bucket is there. Raises ``ServerFailed``; what came up stays up."""
-        _at_once([server.start for server in self.servers])
+        at_once([server.start for server in self.servers])
         self.minio.create_bucket()
         write_private(
             self.environment_file, "".join(f"{name}={shlex.quote(value)}\n" for name, value in self.variables.items())
@@ -93,14 +92,7 @@ class Infra:
 
     def stop(self) -> None:
         """Stop all of them; their data stay."""
-        _at_once([server.stop for server in self.servers])
-
-
-def _at_once(actions: list[Callable[[], None]]) -> None:
-    with ThreadPoolExecutor(max_workers=len(actions)) as threads:
-        running = [threads.submit(action) for action in actions]
-    for each in running:
-        each.result()
+        at_once([server.stop for server in self.servers])
 
 
 def up(infra: Infra) -> None:
@@ -118,28 +110,34 @@ def down(infra: Infra) -> None:
     status(infra)
 
 
-def status(infra: Infra) -> None:
-    """Say what runs where."""
-    for server in infra.servers:
-        state = "not running"
-        if server.alive():
-            state = f"{'answers' if server.answers() else 'does not answer'} at {server.address}, process {server.pid}"
-        print(f"# {server.name:<6} {state}; log {server.log}")
+def status(infra: Infra) -> bool:
+    """Say what runs where; return whether all of them answer."""
+    answering = [_told(server) for server in infra.servers]
+    return all(answering)
 
 
-COMMANDS: dict[str, Callable[[Infra], None]] = {"up": up, "down": down, "status": status}
+def _told(server: Server) -> bool:
+    alive, answers = server.alive(), server.alive() and server.answers()
+    state = "not running"
+    if alive:
+        state = f"{'answers' if answers else 'does not answer'} at {server.address}, process {server.pid}"
+    print(f"# {server.name:<6} {state}; log {server.log}")
+    return answers
+
+
+COMMANDS: dict[str, Callable[[Infra], bool | None]] = {"up": up, "down": down, "status": status}
 
 
 def main() -> int:
-    """Run one command; return the exit code."""
+    """Run one command; return the exit code: 1 where a server did not come up, or ``status`` finds one that is away."""
     parser = argparse.ArgumentParser(prog="deploy.local.infra", description=__doc__)
     parser.add_argument("command", choices=COMMANDS)
     try:
-        COMMANDS[parser.parse_args().command](Infra(InfraSettings()))
+        well = COMMANDS[parser.parse_args().command](Infra(InfraSettings()))
     except ServerFailed as failure:
         print(f"infra: {failure}\ninfra: ports come from CONTINUITY_INFRA_KAFKA_PORT and the like", file=sys.stderr)
         return 1
-    return 0
+    return 1 if well is False else 0
 
 
 if __name__ == "__main__":

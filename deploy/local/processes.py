@@ -19,6 +19,9 @@ from continuity.inference.processes import children, kill_group
 
 FORK_LIMIT_S = 10.0
 POLL_S = 0.005
+ENDING_LIMIT_S = 2.0
+SIGNALLED = 128
+"""What a tether adds to the number of the signal that ended its command."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 # A tether ends what it holds when the thread that started it ends, so one thread that lives as long as this process
@@ -79,6 +82,15 @@ class Tethered:
     def alive(self) -> bool:
         """Tell whether the command runs; reaps its tether when not."""
         return self.id.alive() if self.id and self._leader.poll() is None else False
+
+    @property
+    def ending(self) -> str:
+        """How the command ended, such as ``exit code 1`` or ``SIGKILL``; empty while it runs."""
+        if self.alive() or not self.ended(ENDING_LIMIT_S):  # the tether tells it, a moment later
+            return ""
+        code = self._leader.returncode
+        number = code - SIGNALLED if code > SIGNALLED else -code  # the tether's own end is told by a negative one
+        return signal.Signals(number).name if number in set(signal.Signals) else f"exit code {code}"
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the command itself."""

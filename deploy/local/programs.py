@@ -31,7 +31,7 @@ class GoProgram:
 
 # RELEASE.2025-09-07T16-13-09Z. Its tag is no version in Go's sense, and not every proxy of modules resolves it.
 MINIO = GoProgram("minio", "github.com/minio/minio", "v0.0.0-20250907161309-07c3a429bfed")
-CADDY = GoProgram("caddy", "github.com/caddyserver/caddy/v2/cmd/caddy", "v2.11.9")
+CADDY = GoProgram("caddy", "github.com/caddyserver/caddy/v2/cmd/caddy", "v2.11.7")
 TOXIPROXY = GoProgram("toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server", "v2.5.0")
 
 

@@ -19,6 +19,7 @@ from deploy.local.cache import CACHE, ROOT, SetUpFailed, built_once, digest, ins
 
 OLDEST_PYTHON = (3, 11)
 BUF = "@bufbuild/buf@1.75.0"
+ASYNCAPI = "@asyncapi/specs@6.11.1"
 UV = "uv==0.13.8"
 LOCKS = (("dev",), ("main", "dev"), ("triton",), ("models", "triton"), ("bench",))
 """Lock files in the order in which they are made; the second name is the one whose versions the first keeps to."""
@@ -121,15 +122,15 @@ def set_up_bench() -> None:
 
 
 def set_up_buf() -> None:
-    """Install buf, the proto linter, from npm."""
+    """Install buf, the proto linter, and AsyncAPI's own schema from npm."""
     if not shutil.which("npm"):
         install_packages(["npm"])
 
     def build(folder: Path) -> None:
-        say(f"installing {BUF}")
-        run("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, BUF)
+        say(f"installing {BUF} and {ASYNCAPI}")
+        run("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, BUF, ASYNCAPI)
 
-    link(built_once(CACHE / "buf" / digest(BUF.encode()), build), ".buf")
+    link(built_once(CACHE / "buf" / digest(BUF.encode(), ASYNCAPI.encode()), build), ".buf")
 
 
 def set_up_infra() -> None:

@@ -30,10 +30,12 @@ from services.characters.domain.location import Location
 from services.characters.entrypoints.mapping import CODEC
 from services.characters.entrypoints.servicer import RPC_NAMES, CharacterServicer, LocationServicer, register
 from services.characters.entrypoints.subscribers import subscriptions
+from services.characters.handlers.address_image import AddressImage
 from services.characters.handlers.create_character import CreateCharacter
 from services.characters.handlers.delete_character import DeleteCharacter
 from services.characters.handlers.find_character import FindCharacter
 from services.characters.handlers.locations import DeleteLocation, FindLocation, SaveLocation
+from services.characters.handlers.reconcile import Reconcile
 from services.characters.handlers.take_answers import TakeAnswers
 from services.characters.settings import Settings
 
@@ -46,7 +48,7 @@ LOCATION_FOLDER = "locations"
 async def bootstrap(settings: Settings, platform: Platform) -> Hosted:
     """Return the service on the given platform."""
     clock = SystemClock()
-    bus = platform.bus("characters")
+    bus = platform.bus("characters", at_leisure=True)
     relay = Relay(platform.documents, AGGREGATES, bus, platform.backlog, clock)
     characters = StoredCharacters(Aggregates(Character, CHARACTERS, platform.documents, CODEC, relay))
     locations = StoredLocations(
@@ -58,6 +60,7 @@ async def bootstrap(settings: Settings, platform: Platform) -> Hosted:
     places = StoredPictures(platform.objects, LOCATION_FOLDER)
     held = HeldEvents(platform.documents, "characters", clock)
     answers = TakeAnswers(characters, clock)
+    reconcile = Reconcile(characters, clock, settings.answer_deadline_s)
     consumer = Consumer(bus, subscriptions(answers, platform.topics), held, platform.checkpoints)
     find = FindCharacter(characters)
     find_location = FindLocation(locations)
@@ -66,6 +69,7 @@ async def bootstrap(settings: Settings, platform: Platform) -> Hosted:
         create=CreateCharacter(characters, intake, pictures, clock),
         find=find,
         delete=DeleteCharacter(characters, find, clock),
+        image_address=AddressImage(pictures),
     )
     location_servicer = LocationServicer(
         locations=locations,
@@ -88,5 +92,5 @@ async def bootstrap(settings: Settings, platform: Platform) -> Hosted:
         store=platform.documents.check,
         relay=relay.run,
         dead_letters=held,
-        background={"held": consumer.retries.run, "warm-up": intake.warm, **collectors},
+        background={"held": consumer.retries.run, "reconcile": reconcile.run, "warm-up": intake.warm, **collectors},
     )

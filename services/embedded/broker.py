@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from continuity.hosting.run import announce, stop_signal
+from continuity.hosting.observed import observed
+from continuity.hosting.run import announce, stop_signal, unless_misconfigured
 from continuity.messaging.embedded_broker import EmbeddedBroker
 from continuity.messaging.topics import broker_topics, load_topics
 from services.embedded.settings import Settings
@@ -23,4 +24,7 @@ async def run(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(Settings()))
+    with unless_misconfigured():
+        settings = Settings()
+        with observed(settings, "broker"):
+            asyncio.run(run(settings))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import continuity
+from continuity.hosting.home import usable
 from continuity.kernel.errors import Exists
 
 
@@ -24,9 +25,11 @@ class RuntimeExists(Exists):
 
 @contextmanager
 def sole_runtime(lock_path: Path) -> Iterator[None]:
-    """Hold the home. Raises ``RuntimeExists`` at once when somebody else does."""
-    lock_path.parent.mkdir(parents=True, exist_ok=True)
-    with lock_path.open("w") as lock:
+    """Hold the home. Raises ``RuntimeExists`` at once when somebody else does, and ``HomeUnusable``."""
+    with usable(lock_path):
+        lock_path.parent.mkdir(parents=True, exist_ok=True)
+        lock = lock_path.open("w")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

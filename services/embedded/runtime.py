@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
-from continuity.documents.sqlite import EventLog, SqliteDocuments
 from continuity.hosting.hosted import Host, Hosted
 from continuity.hosting.platform import Platform, open_platform
 from continuity.hosting.run import announce, stop_signal
 from continuity.inference.errors import TritonMissing
+from continuity.kernel.errors import ContinuityError
 from continuity.messaging.embedded_broker import EmbeddedBroker
 from continuity.messaging.topics import broker_topics
 from services.characters import bootstrap as characters
 from services.characters.settings import Settings as CharactersSettings
 from services.embedded.claim import sole_runtime, told
+from services.embedded.replay import publish_again
 from services.embedded.settings import Settings
 from services.embedded.triton import embedded_triton
 from services.matting import bootstrap as matting
@@ -39,9 +40,6 @@ COLLECTIONS = (
     *prompts.COLLECTIONS,
     *rendering.COLLECTIONS,
 )
-REPLAY_BATCH = 500
-REPLAY_PATIENCE_S = 60.0
-REPLAY_LOOK_S = 0.2
 LOOK_S = 0.5
 
 
@@ -53,9 +51,17 @@ async def run(settings: Settings, *, exit_when_idle: bool) -> None:
             with told(settings.runtime_path, running.address):
                 announce(running.address)
                 if exit_when_idle:
-                    await _signal_or_idle(running, stopped, settings.idle_exit_s)
+                    await signal_or_idle(running, stopped, settings.idle_exit_s)
                 else:
                     await stopped.wait()
+
+
+class MayBeIdle(Protocol):
+    """Whatever may have nothing left to do."""
+
+    async def idle(self) -> bool:
+        """Tell whether nothing is left to do. Raises ``ContinuityError``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -90,37 +96,6 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         yield Running(await host.start(), host, platform)
 
 
-async def publish_again(platform: Platform) -> None:
-    """Publish what an earlier broker was told and some group had not handled when it went.
-
-    No faster than it is handled: the broker keeps little, and the rest is not lost where it is.
-    """
-    if not isinstance(platform.documents, SqliteDocuments):
-        return
-    log, bus = platform.documents.event_log, platform.bus("embedded")
-    await bus.start()
-    try:
-        await bus.connected()
-        last = 0
-        while pending := await log.pending(last, REPLAY_BATCH):
-            await bus.publish([logged.event for logged in pending])
-            last = pending[-1].seq
-            await _handled(log, last)
-    finally:
-        await bus.stop()
-
-
-async def _handled(log: EventLog, last: int) -> None:
-    """Return when every group has handled what was logged up to ``last``, or takes too long to be waited for."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(REPLAY_PATIENCE_S):
-            while True:
-                waiting = await log.pending(0, 1)
-                if not waiting or waiting[0].seq > last:
-                    return
-                await asyncio.sleep(REPLAY_LOOK_S)
-
-
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -150,12 +125,23 @@ async def _services(settings: Settings, platform: Platform, triton_address: str)
     ]
 
 
-async def _signal_or_idle(running: Running, stopped: asyncio.Event, idle_exit_s: float) -> None:
-    """Return when a signal comes, or when nobody has called and nothing was unfinished for a while."""
+async def signal_or_idle(
+    running: MayBeIdle, stopped: asyncio.Event, idle_exit_s: float, look_s: float = LOOK_S
+) -> None:
+    """Return when a signal comes, or when nobody has called and nothing was unfinished for ``idle_exit_s``."""
     idle_s = 0.0
     while not stopped.is_set() and idle_s < idle_exit_s:
         try:
-            async with asyncio.timeout(LOOK_S):
+            async with asyncio.timeout(look_s):
                 await stopped.wait()
         except TimeoutError:
-            idle_s = idle_s + LOOK_S if await running.idle() else 0.0
+            idle_s = idle_s + look_s if await _is_idle(running) else 0.0
+
+
+async def _is_idle(running: MayBeIdle) -> bool:
+    """Ask; where no answer comes there may be work."""
+    try:
+        return await running.idle()
+    except ContinuityError as error:
+        _log.warning("it is not known whether work is left: %s", error)
+        return False

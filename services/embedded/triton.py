@@ -6,16 +6,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 
-from continuity.hosting.run import announce, stop_signal
+from continuity.hosting.observed import observed
+from continuity.hosting.run import announce, stop_signal, unless_misconfigured
 from continuity.inference.locate import locate_triton
 from continuity.inference.server import TritonServer
 from continuity.inference.settings import TritonSettings
-from continuity.inference.watchdog import TritonWatchdog
+from continuity.inference.watchdog import RendererHealth, RendererState, TritonWatchdog
 from services.embedded.settings import Settings
 
+_log = logging.getLogger("services.embedded.triton")  # also where this is the program
+
 MODELS = ("previz",)
+_LEVELS = {RendererState.RESTARTING: logging.WARNING, RendererState.FAILED: logging.ERROR}
 
 
 def embedded_triton(root: Path, home: Path, listen_address: str = "127.0.0.1:0") -> tuple[TritonServer, TritonWatchdog]:
@@ -35,7 +40,13 @@ def embedded_triton(root: Path, home: Path, listen_address: str = "127.0.0.1:0")
         stop_grace_s=0,
     )
     server = TritonServer(settings)
-    return server, TritonWatchdog(server)
+    return server, TritonWatchdog(server, on_change=say)
+
+
+def say(health: RendererHealth) -> None:
+    """Log how Triton stands."""
+    why = f": {health.reason}" if health.reason else ""
+    _log.log(_LEVELS.get(health.state, logging.INFO), "Triton is %s%s", health.state.value, why)
 
 
 async def run(settings: Settings) -> None:
@@ -52,4 +63,7 @@ async def run(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(Settings()))
+    with unless_misconfigured():
+        settings = Settings()
+        with observed(settings, "triton"):
+            asyncio.run(run(settings))

@@ -30,7 +30,7 @@ COLLECTIONS = (*AGGREGATES, held_collection("matting"))
 
 async def bootstrap(settings: Settings, platform: Platform) -> Hosted:
     """Return the service on the given platform."""
-    bus = platform.bus("matting")
+    bus = platform.bus("matting", at_leisure=True)
     relay = Relay(platform.documents, AGGREGATES, bus, platform.backlog)
     mattes = StoredMattes(Aggregates(MatteRecord, MATTES, platform.documents, CODEC, relay))
     matte = MatteCharacter(mattes, PortraitMatter(platform.cpu), StoredPictures(platform.objects))

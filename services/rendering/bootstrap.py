@@ -29,7 +29,7 @@ from services.rendering.adapters.telemetry import QueueGauges, TelemetryObserver
 from services.rendering.domain.cast import CastEntry
 from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.fair_queue import QueueTail
-from services.rendering.domain.job import CANCELLED, Job
+from services.rendering.domain.job import CANCELLED, Deadlines, Job
 from services.rendering.domain.submission import Submission
 from services.rendering.entrypoints.mapping import CODEC, PROGRESS_TOPIC
 from services.rendering.entrypoints.servicer import RPC_NAMES, RenderServicer
@@ -84,8 +84,8 @@ async def bootstrap(settings: Settings, platform: Platform, renderer: Renderer |
     freeze = FreezeCast(cast, jobs, clock)
     admission = Admission(jobs, settings.max_unfinished_jobs)
     submit = SubmitShots(submissions, jobs, freeze, queue, admission, clock)
-    deadline_s = settings.cast_deadline_s
-    reconcile = Reconcile(submissions, jobs, submit, freeze, progress, clock, signal, deadline_s, observer)
+    deadlines = Deadlines(settings.cast_deadline_s, settings.prompt_deadline_s)
+    reconcile = Reconcile(submissions, jobs, submit, freeze, progress, clock, signal, deadlines, observer)
     watch(TAKE_OVERS, lambda: (leases.taken_back, {}))
     take = TakePrompts(jobs, progress, clock, signal)
     held = HeldEvents(documents, "rendering", clock)
@@ -99,7 +99,6 @@ async def bootstrap(settings: Settings, platform: Platform, renderer: Renderer |
 
     servicer = RenderServicer(
         jobs=jobs,
-        files=files,
         submit=submit,
         find=FindJobs(jobs, files),
         watch=WatchJobs(jobs, submissions, progress, clock),

@@ -27,7 +27,7 @@ COLLECTIONS = (*AGGREGATES, held_collection("vision"))
 
 async def bootstrap(settings: Settings, platform: Platform) -> Hosted:
     """Return the service on the given platform."""
-    bus = platform.bus("vision")
+    bus = platform.bus("vision", at_leisure=True)
     relay = Relay(platform.documents, AGGREGATES, bus, platform.backlog)
     analyses = StoredAnalyses(Aggregates(AnalysisRecord, ANALYSES, platform.documents, CODEC, relay))
     analyze = AnalyzeCharacter(analyses, PortraitAnalyzer(platform.cpu), StoredPictures(platform.objects))

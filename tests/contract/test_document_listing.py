@@ -1,5 +1,8 @@
 """What every document store does when it is asked for many: conditions, order, pages, tokens."""
 
+import base64
+import json
+
 import pytest
 
 from continuity.documents import at_most, equal, one_of
@@ -141,3 +144,54 @@ async def test_a_token_that_no_answer_gave_is_refused_by_name(documents, shots, 
     with pytest.raises(InvalidValue) as caught:
         await documents.page(shots, project="default", token=token)
     assert caught.value.field == "page_token"
+
+
+SURROGATE = chr(0xDC00)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        [2**63, "default", "a"],
+        [-(2**63) - 1, "default", "a"],
+        [1e999, "default", "a"],
+        ["text", "default", "a"],
+        [None, "default", "a"],
+        [True, "default", "a"],
+        [[1], "default", "a"],
+        [1, 7, "a"],
+        [1, "default", None],
+        [1, "default", SURROGATE],
+        [1, SURROGATE, "a"],
+        [1, "default"],
+        {"1": 2},
+    ],
+    ids=repr,
+)
+async def test_a_token_that_somebody_made_up_is_an_invalid_value(documents, shots, shot, place):
+    await documents.insert(shots, shot("a", state="ready", queue_key=1))
+    token = base64.urlsafe_b64encode(json.dumps([shots.name, "queue_key", place]).encode()).decode()
+    for project in ("default", None):
+        with pytest.raises(InvalidValue) as caught:
+            await documents.page(
+                shots,
+                [equal("state", "ready"), at_most("queue_key", 9)],
+                project=project,
+                order=["queue_key"],
+                token=token,
+            )
+        assert caught.value.field == "page_token"
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "1" * 5_000, "{}", "null"])
+async def test_a_token_that_is_no_list_is_an_invalid_value(documents, shots, text):
+    token = base64.urlsafe_b64encode(text.encode()).decode()
+    with pytest.raises(InvalidValue):
+        await documents.page(shots, project="default", token=token)
+
+
+@pytest.mark.parametrize("place", [[None, "default", "a"], ["text", "default", "a"], [-(2**63), "default", "a"]])
+async def test_a_place_of_another_type_in_a_listing_without_bound_is_only_another_place(documents, shots, shot, place):
+    await documents.insert(shots, shot("b", queue_key=1))
+    token = base64.urlsafe_b64encode(json.dumps([shots.name, "queue_key", place]).encode()).decode()
+    await documents.page(shots, project="default", order=["queue_key"], token=token)

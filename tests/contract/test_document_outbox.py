@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -190,9 +191,37 @@ async def test_concurrent_writers_and_a_relay_lose_and_repeat_no_event(documents
 
 
 async def test_an_outbox_is_its_writers_own_until_its_time_comes(documents, shots, shot, event):
+    now = time.time()
     await documents.insert(shots, shot("a"), [event("e1")], "me")
-    assert await documents.due_outboxes([shots], 0.0, 30.0, "sweeper", 10) == ()
+    assert await documents.due_outboxes([shots], now, now + 30, "sweeper", 10) == ()
     assert await documents.due_outboxes([shots], FOREVER, FOREVER + 30, "sweeper", 10) == (REF,)
+
+
+async def test_an_outbox_whose_time_a_clock_that_was_ahead_has_set_is_taken_over_all_the_same(
+    documents, shots, reels, shot, event
+):
+    now = time.time()
+    await documents.insert(shots, shot("a"), [event("e1")], "me")
+    await documents.insert(reels, shot("b"), [event("e2", key="b")], "me")
+    await documents.due_outboxes([shots], FOREVER, FOREVER + 30, "ahead", 10)
+    assert await documents.due_outboxes([shots, reels], now, now + 30, "sweeper", 10) == (REF,)
+    assert await documents.outbox(REF, "sweeper") == (event("e1"),)
+    assert await documents.due_outboxes([shots, reels], now, now + 30, "late", 10) == ()
+    assert await documents.due_outboxes([shots, reels], 0.0, 30.0, "ages ago", 10) == (
+        REF,
+        Ref("reels", "default", "b"),
+    ), "so is what a writer's own clock has set"
+
+
+async def test_a_sweep_takes_no_more_than_it_asks_for_of_what_is_due_and_far_ahead_together(
+    documents, shots, shot, event
+):
+    for number in range(4):
+        await documents.insert(shots, shot(f"s{number}"), [event(f"e{number}")], "me")
+    assert len(await documents.due_outboxes([shots], FOREVER, FOREVER + 30, "ahead", 2)) == 2
+    later = time.time() + 60
+    sizes = [len(await documents.due_outboxes([shots], later, later + 30, "me", 3)) for _ in range(3)]
+    assert sizes == [3, 1, 0]
 
 
 async def test_an_outbox_is_taken_over_once_until_the_lease_lapses(documents, shots, reels, shot, event):

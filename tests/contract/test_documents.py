@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -115,6 +118,18 @@ async def test_a_unique_value_that_was_given_up_is_free(documents, shots, shot):
     await documents.insert(shots, shot("a", slate="1A"))
     await changed(documents, shots, await documents.get(shots, "default", "a"), slate=None)
     await documents.insert(shots, shot("b", slate="1A"))
+
+
+async def test_a_document_is_deleted_as_it_was_at_a_version_or_not_at_all(documents, shots, shot):
+    await documents.insert(shots, shot("a"))
+    with pytest.raises(VersionConflict) as caught:
+        await documents.delete(shots, "default", "a", 2)
+    assert caught.value.values() == {"collection": "shots", "id": "a", "version": 2}
+    assert (await documents.get(shots, "default", "a")).version == 1
+    await documents.delete(shots, "default", "a", 1)
+    await documents.delete(shots, "default", "a", 1)
+    with pytest.raises(DocumentMissing):
+        await documents.get(shots, "default", "a")
 
 
 async def test_of_many_that_want_one_unique_value_one_gets_it(documents, shots, shot):
@@ -283,6 +298,18 @@ async def changed_keeping_inbox(documents, shots):
 
 async def test_an_open_store_accepts_writes(documents):
     await documents.check()
+
+
+@pytest.mark.parametrize(
+    "value", [b"bytes", {1, 2}, datetime(2026, 1, 1, tzinfo=UTC), Decimal("1.5"), Path("a"), object], ids=repr
+)
+async def test_a_body_of_other_things_than_json_has_is_refused(documents, shots, shot, value):
+    await documents.insert(shots, shot("a", take=1))
+    with pytest.raises(ValueError, match="JSON"):
+        await documents.insert(shots, Document("default", "b", 0, {"take": value}))
+    with pytest.raises(ValueError, match="JSON"):
+        await documents.replace(shots, Document("default", "a", 1, {"look": [{"gain": value}]}))
+    assert (await documents.get(shots, "default", "a")).body == {"take": 1}
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

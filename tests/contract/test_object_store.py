@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 import minio as s3
 import pytest
@@ -20,6 +21,7 @@ from continuity.kernel.errors import InvalidValue
 from continuity.objects.filesystem import FilesystemObjectStore
 from continuity.objects.memory import InMemoryObjectStore
 from continuity.objects.port import (
+    ListedObject,
     ObjectDamaged,
     ObjectMissing,
     ObjectStore,
@@ -52,6 +54,7 @@ class Case:
     without_room: Callable[[], AbstractContextManager[None]]
     left_overs: Callable[[], int]
     lists_beneath_objects: bool = True
+    has_addresses: bool = False
 
 
 def in_memory(_: Path, __: pytest.FixtureRequest) -> Case:
@@ -115,7 +118,9 @@ def in_a_bucket(_: Path, request: pytest.FixtureRequest) -> Case:
         secret_key=SecretStr(server.secret_key),
         max_bytes=MAX_BYTES,
     )
-    return Case(S3ObjectStore(settings), spoil, without_room, left_overs, lists_beneath_objects=False)
+    return Case(
+        S3ObjectStore(settings), spoil, without_room, left_overs, lists_beneath_objects=False, has_addresses=True
+    )
 
 
 @contextmanager
@@ -150,6 +155,22 @@ async def test_what_was_put_is_what_one_gets(store: ObjectStore, data: bytes) ->
     assert (ref.key, ref.sha256, ref.size_bytes, ref.content_type) == (KEY, sha256_of(data), len(data), "image/png")
     assert await store.get(KEY) == data
     assert await store.stat(KEY) == ref
+
+
+async def test_an_address_gives_anybody_the_bytes_where_there_are_addresses(case: Case) -> None:
+    ref = await case.store.put(KEY, b"picture", "image/png")
+    url = case.store.address(KEY, 60)
+    assert (url is not None) == case.has_addresses
+    if url:
+        answer = await asyncio.to_thread(urlopen, url)
+        assert (sha256_of(answer.read()), answer.headers["content-type"]) == (ref.sha256, "image/png")
+
+
+@pytest.mark.parametrize("expires_s", [-1, 0, 7 * 24 * 3600 + 1])
+def test_an_address_that_would_never_or_hardly_end_is_refused(store: ObjectStore, expires_s: int) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        store.address(KEY, expires_s)
+    assert (caught.value.field, caught.value.value) == ("expires_s", expires_s)
 
 
 async def test_an_object_that_was_never_put_is_missing(store: ObjectStore) -> None:
@@ -217,6 +238,29 @@ async def test_the_same_bytes_put_again_count_as_put_now(store: ObjectStore) -> 
     assert any([await put_time() > first for _ in range(100)])
 
 
+async def test_an_object_is_discarded_as_it_was_listed(store: ObjectStore) -> None:
+    await store.put(KEY, b"same", "image/png")
+    await store.put(f"{KEY}.other", b"same", "image/png")
+    first = (await store.list(KEY)).objects[0]
+    assert await store.discard(first)
+    assert not await store.discard(first)
+    with pytest.raises(ObjectMissing):
+        await store.get(KEY)
+    assert [each.key for each in (await store.list("")).objects] == [f"{KEY}.other"]
+
+
+async def test_an_object_that_was_put_again_since_it_was_listed_is_not_discarded(store: ObjectStore) -> None:
+    async def listed() -> ListedObject:
+        await store.put(KEY, b"same", "image/png")
+        return (await store.list(KEY)).objects[0]
+
+    first = await listed()
+    while await listed() == first:
+        pass  # the clock has not moved on
+    assert not await store.discard(first)
+    assert await store.get(KEY) == b"same"
+
+
 async def test_content_is_stored_under_its_hash(store: ObjectStore) -> None:
     ref = await put_content(store, "film", "keyframes", b"picture", content_type="image/png", suffix=".png")
     assert ref.key == f"film/keyframes/{sha256_of(b'picture')}.png"
@@ -229,6 +273,8 @@ async def test_a_key_that_could_lead_elsewhere_is_refused(store: ObjectStore, ke
         with pytest.raises(InvalidValue) as caught:
             await call
         assert caught.value.field == "key"
+    with pytest.raises(InvalidValue):
+        store.address(key, 60)
     assert not list(tmp_path.parent.glob("b*"))
 
 

@@ -40,8 +40,8 @@ class Running:
 
 
 @contextmanager
-def running(module: str, home: Path, *arguments: str, **variables: str) -> Iterator[Running]:
-    """Run ``python -m module`` until the block ends; its log goes to ``home/<module>.log``."""
+def begun(module: str, home: Path, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """Begin ``python -m module`` and end it with the block; its log goes to ``home/<module>.log``."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / f"{module}.log").open("a") as log:
         process = subprocess.Popen(
@@ -52,13 +52,20 @@ def running(module: str, home: Path, *arguments: str, **variables: str) -> Itera
             text=True,
         )
     try:
-        yield Running(process, _announced(process, home / f"{module}.log"))
+        yield process
     finally:
         if process.poll() is None:
             process.kill()
         process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+@contextmanager
+def running(module: str, home: Path, *arguments: str, **variables: str) -> Iterator[Running]:
+    """Run ``python -m module`` until the block ends; it has said where it listens."""
+    with begun(module, home, *arguments, **variables) as process:
+        yield Running(process, _announced(process, home / f"{module}.log"))
 
 
 def _announced(process: subprocess.Popen[str], log: Path) -> str:

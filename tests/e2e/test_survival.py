@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,9 +15,11 @@ import pytest
 from continuity.api.rendering.v1.job_pb2 import JobState
 from continuity.client import ContinuityClient
 from tests.e2e import film
-from tests.e2e.conftest import Running, running
+from tests.e2e.conftest import Running, begun, running
 
 pytestmark = [pytest.mark.triton, pytest.mark.slow]
+
+LIMIT_S = 180.0
 
 
 def children(pid: int) -> list[int]:
@@ -66,6 +71,44 @@ async def test_an_event_that_was_published_but_not_handled_comes_again_at_the_ne
         async with ContinuityClient(runtime.address) as client:
             ready = await client.characters.until_ready(character.id)
             assert ready.figure.key
+            assert ready.analysis.characters_roster
+
+
+def kill_while_it_starts(home: Path, span_s: float, kills: int, chance: random.Random) -> None:
+    """Start a runtime so often and kill it each time at another moment of the time that its start takes."""
+    for part in range(kills):
+        with begun("services.embedded", home) as process:
+            try:
+                process.wait(timeout=span_s * (part + chance.random()) / kills)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            assert process.wait() == -signal.SIGKILL, (home / "services.embedded.log").read_text()[-4000:]
+
+
+@pytest.mark.parametrize("seed", [1979])
+async def test_a_runtime_that_is_killed_while_it_starts_again_and_again_completes_every_job(
+    tmp_path: Path, seed: int
+) -> None:
+    """Stores that are opened for the first time, events that are published again, jobs that go back to the line."""
+    chance = random.Random(seed)
+    kill_while_it_starts(tmp_path, 4.0, 3, chance)
+    photo = (film.PHOTOGRAPHS / "grace_hopper.jpg").read_bytes()
+    began = time.monotonic()
+    with running("services.embedded", tmp_path) as runtime:
+        start_s = time.monotonic() - began
+        async with ContinuityClient(runtime.address) as client:
+            character_id, location_id = await film.cast(client)
+            grace = await client.characters.create("Grace", photo, request_id="grace")
+            wanted = [*film.shots(character_id, location_id, 4), *film.shots(grace.id, location_id, 8)[4:]]
+            submission = await film.submit(client, wanted, "killed early")
+            runtime.kill()
+    kill_while_it_starts(tmp_path, 1.25 * start_s, 5, chance)
+    with running("services.embedded", tmp_path) as runtime:
+        async with ContinuityClient(runtime.address) as client, asyncio.timeout(LIMIT_S):
+            jobs = await film.finished(client, submission.submission_id)
+            assert len(jobs) == len(wanted)
+            assert {job.state for job in jobs.values()} == {JobState.JOB_STATE_SUCCEEDED}
+            ready = await client.characters.until_ready(grace.id)
             assert ready.analysis.characters_roster
 
 

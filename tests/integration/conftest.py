@@ -19,20 +19,24 @@ from deploy.local.servers.kafka import Kafka
 from deploy.local.servers.minio import Minio
 from deploy.local.servers.mongo import MongoStandIn
 from deploy.local.servers.toxiproxy import Proxy, Toxiproxy
+from tests.component.telemetry.receiver import Collector, receiving
 from tests.conftest import started
 
 BUCKET = DATABASE = "studio"
+UNUSED_PASSWORD = "pineapple-4711"
 
 
 @dataclass(frozen=True)
 class Studio:
-    """The running services, and ways to the servers that go around them."""
+    """The running services, ways to the servers that go around them, and what the services say to a collector."""
 
     services: Distributed
     kafka: Kafka
     ways: dict[str, Proxy]
     objects: s3.Minio
     documents: Database[dict[str, Any]]
+    collector: Collector
+    secrets: tuple[str, ...]
 
 
 @pytest.fixture(scope="session")
@@ -54,16 +58,27 @@ def studio(
         "CONTINUITY_S3_BUCKET": minio.create_bucket(BUCKET),
         "CONTINUITY_MONGODB_URL": f"mongodb://{ways['mongo'].address}",
         "CONTINUITY_MONGODB_DATABASE": DATABASE,
+        "CONTINUITY_KAFKA_SASL_PASSWORD": UNUSED_PASSWORD,
     }
     with ExitStack() as stack:
+        collector = stack.enter_context(receiving())
         kafka = Kafka(folder / "kafka", proxied_port=kafka_port, proxied_address=ways["kafka"].address)
         stack.enter_context(started(kafka))
-        services = Distributed(folder / "services", variables, replicas=1)
+        services = Distributed(folder / "services", variables | observing(collector), replicas=1)
         services.start()
         stack.callback(services.stop)
         documents = stack.enter_context(MongoClient[dict[str, Any]](mongo.url))[DATABASE]
         objects = s3.Minio(minio.address, minio.access_key, minio.secret_key, secure=False)
-        yield Studio(services, kafka, ways, objects, documents)
+        yield Studio(services, kafka, ways, objects, documents, collector, (minio.secret_key, UNUSED_PASSWORD))
+
+
+def observing(collector: Collector) -> dict[str, str]:
+    """Return what makes a process tell the collector everything, and soon."""
+    return {
+        "CONTINUITY_OTLP_ENDPOINT": collector.endpoint,
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+    }
 
 
 @pytest.fixture

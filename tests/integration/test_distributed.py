@@ -9,7 +9,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from continuity.api.rendering.v1.job_pb2 import JobState
+from continuity.api.rendering.v1.job_pb2 import Job, JobState
+from continuity.api.rendering.v1.render_service_pb2 import SubmitShotsResponse
+from continuity.cli.health import ASKED, healths
 from continuity.client import CallFailed, ContinuityClient
 from deploy.local.distributed import Distributed
 from deploy.local.servers.kafka import Kafka
@@ -61,6 +63,14 @@ async def test_an_answer_that_is_only_a_status_comes_through_unharmed(client: Co
         assert failed.value.status is grpc.StatusCode.NOT_FOUND
 
 
+async def test_every_service_tells_its_health_through_the_proxy(distributed: Distributed) -> None:
+    told = await healths(distributed.address)
+    assert {name for name, health in told.items() if health == "SERVING"} >= {each for each in ASKED if ".api." in each}
+    async with asyncio.timeout(60):  # broker and renderer are looked at again and again
+        while await healths(distributed.address) != dict.fromkeys(ASKED, "SERVING"):
+            await asyncio.sleep(0.1)
+
+
 async def test_calls_go_on_while_one_replica_of_each_service_is_dead(
     distributed: Distributed, client: ContinuityClient
 ) -> None:
@@ -79,12 +89,30 @@ async def test_a_film_under_way_survives_a_restart_of_every_process(
     distributed: Distributed, client: ContinuityClient
 ) -> None:
     character_id, location_id = await film.cast(client)
-    submission = await film.submit(client, film.shots(character_id, location_id, 24), "rolling")
-    watching = asyncio.create_task(film.finished(client, submission.submission_id))
-    await asyncio.to_thread(distributed.rolling_restart)
-    jobs = await asyncio.wait_for(watching, 90)
-    assert len(jobs) == 24
-    assert {job.state for job in jobs.values()} == {JobState.JOB_STATE_SUCCEEDED}
+    watching: list[asyncio.Task[dict[str, Job]]] = []
+    for name, program in ((name, program) for name, replicas in distributed.replicas.items() for program in replicas):
+        shots = film.shots(character_id, location_id, 12 if name == "rendering" else 4)
+        take = await film.submit(client, shots, f"take of {program.name}")
+        watching.append(asyncio.create_task(film.finished(client, take.submission_id)))
+        if name == "rendering":
+            await until_one_is_drawn(client, take.submission_id)
+            assert await open_jobs(client, take) > 1, "nothing is left for the restart to interrupt"
+        await asyncio.to_thread(distributed.restart, program.name)
+    takes = await asyncio.wait_for(asyncio.gather(*watching), 180)
+    assert sum(map(len, takes)) == 2 * (12 + 4 * (len(distributed.replicas) - 1))
+    assert {(job.state, job.attempts) for jobs in takes for job in jobs.values()} == {(JobState.JOB_STATE_SUCCEEDED, 1)}
+
+
+async def until_one_is_drawn(client: ContinuityClient, submission_id: str) -> None:
+    async with asyncio.timeout(60):
+        async for update in client.shots.watch(submission_id=submission_id):
+            if update.HasField("job") and update.job.state == JobState.JOB_STATE_RENDERING:
+                return
+
+
+async def open_jobs(client: ContinuityClient, take: SubmitShotsResponse) -> int:
+    found = [await client.shots.get(job.id) for job in take.jobs]
+    return sum(job.state not in (JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED) for job in found)
 
 
 async def test_health_is_answered_through_the_proxy(distributed: Distributed) -> None:

@@ -57,6 +57,9 @@ def test_the_servers_outlive_the_command_until_they_are_told_to_end(settings: In
     assert [server.pid for server in servers] == pids
     assert infra("status").count("answers at") == 3
 
+    Infra(settings).kafka.kill()
+    assert "kafka  not running" in infra("status", expect=1)
+
     infra("down")
     assert infra("down").count("not running") == 3
     assert not any(server.alive() for server in servers)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -19,7 +20,7 @@ from continuity.documents import Collection, Document, OutgoingEvent, Ref
 from continuity.documents.sqlite import SqliteDocuments
 from continuity.kernel.clock import SystemClock
 from continuity.kernel.ids import new_id
-from continuity.messaging.administration import ensure_topics
+from continuity.messaging.administration import TopicDenied, ensure_topics
 from continuity.messaging.bus import EventBus
 from continuity.messaging.checkpoints import NoCheckpoints
 from continuity.messaging.connection import KafkaConnection
@@ -36,11 +37,13 @@ from services.rendering.domain.job import Job
 from services.rendering.entrypoints.mapping import CODEC
 from services.rendering.entrypoints.subscribers import subscriptions
 from services.rendering.handlers.freeze_cast import FreezeCast
+from tests.integration.topics import names, remove
 
 pytestmark = [pytest.mark.infra, pytest.mark.slow]
 
 REELS = Collection("reels")
 PATIENCE_S = 60.0
+KEYS = "abc"
 
 
 def event(topic, key, message):
@@ -58,6 +61,15 @@ async def running(*tasks):
         for task in begun:
             task.cancel()
         await asyncio.gather(*begun, return_exceptions=True)
+
+
+async def tell(documents, relay, topic, key, version):
+    """Write the next version of a reel with the event that tells of it."""
+    told = [event(topic.name, key, characters.CharacterDeleted(character_id=key, version=version))]
+    document = Document("film", key, version - 1, {})
+    write = documents.insert if version == 1 else documents.replace
+    await write(REELS, document, told, relay.owner)
+    relay.nudge(Ref("reels", "film", key))
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -102,35 +114,22 @@ async def test_a_broker_that_is_killed_and_comes_back_loses_nothing_and_keeps_th
     consumer = Consumer(bus, [Subscription(topic, {characters.CharacterDeleted: handle})], held, NoCheckpoints())
     relay = Relay(documents, [REELS], bus)
 
-    async def tell(key, version):
-        told = [event(topic.name, key, characters.CharacterDeleted(character_id=key, version=version))]
-        document = Document("film", key, version - 1, {})
-        if version == 1:
-            await documents.insert(REELS, document, told, relay.owner)
-        else:
-            await documents.replace(REELS, document, told, relay.owner)
-        relay.nudge(_ref(key))
-
     await bus.start()
     async with running(relay.run, consumer.retries.run):
-        for key in "abc":
-            await tell(key, 1)
-        await until(lambda: len(seen) == 3)
+        for key in KEYS:
+            await tell(documents, relay, topic, key, 1)
+        await until(lambda: len(seen) == len(KEYS))
         await asyncio.to_thread(broker.kill)
         for version in range(2, 10):
-            for key in "abc":
-                await tell(key, version)
+            for key in KEYS:
+                await tell(documents, relay, topic, key, version)
         await asyncio.to_thread(broker.restart)
         await until(lambda: {("a", 9), ("b", 9), ("c", 9)} <= set(seen))
     await bus.stop()
     await asyncio.to_thread(broker.stop)
-    for key in "abc":
+    for key in KEYS:
         mine = list(dict.fromkeys(version for whose, version in seen if whose == key))
         assert mine == list(range(1, 10))
-
-
-def _ref(key):
-    return Ref("reels", "film", key)
 
 
 async def test_a_group_that_joins_late_or_begins_again_rebuilds_what_it_knew(kafka, stores, tmp_path):
@@ -231,6 +230,91 @@ async def test_a_topic_that_is_missing_holds_up_no_others_events_and_is_named(ka
     assert [outcome.count for outcome in outcomes] == [0, 1]
     assert isinstance(outcomes[0].error, TopicMissing)
     assert "test.nowhere.v1" in str(outcomes[0].error)
+
+
+async def test_a_topic_that_is_deleted_under_way_is_named_made_again_and_its_events_had_waited(
+    kafka, stores, topic, caplog
+):
+    connection = KafkaConnection(kafka.address)
+    documents = await stores(REELS, held_collection("screening"))
+    bus = EventBus(connection, "screening", partial(ensure_topics, connection, broker_topics({topic.name: topic})))
+    seen = []
+
+    async def handle(project, message):
+        seen.append((message.character_id, message.version))
+
+    Consumer(
+        bus,
+        [Subscription(topic, {characters.CharacterDeleted: handle})],
+        HeldEvents(documents, "screening"),
+        NoCheckpoints(),
+    )
+    relay = Relay(documents, [REELS], bus)
+    await bus.start()
+    async with running(relay.run):
+        for key in KEYS:
+            await tell(documents, relay, topic, key, 1)
+        await until(lambda: len(seen) == len(KEYS))
+        caplog.clear()
+        await asyncio.to_thread(remove, kafka.address, topic.name)
+        with pytest.raises(TopicMissing, match=topic.name):
+            await checked(bus)
+        for version in range(2, 6):
+            for key in KEYS:
+                await tell(documents, relay, topic, key, version)
+        await until(lambda: {(key, 5) for key in KEYS} <= set(seen))
+        await bus.check()
+    await bus.stop()
+    for key in KEYS:
+        mine = list(dict.fromkeys(version for whose, version in seen if whose == key))
+        assert mine == list(range(1, 6))
+    assert f"topic {topic.name} does not exist" in caplog.text
+    assert "does not answer" not in caplog.text
+
+
+async def test_a_topic_that_may_not_be_made_again_holds_up_no_others_events_and_is_named(kafka, stores, topic, caplog):
+    other = replace(topic, name=f"{topic.name}.other", dead_letter="")
+    connection = KafkaConnection(kafka.address)
+    await ensure_topics(connection, {topic.name: topic, other.name: other})
+
+    async def may_not() -> None:
+        if topic.name not in await asyncio.to_thread(names, kafka.address):
+            raise TopicDenied(topic.name, "not allowed")
+
+    documents = await stores(REELS, held_collection("screening"))
+    bus = EventBus(connection, "screening", may_not)
+    seen = []
+
+    async def handle(project, message):
+        seen.append((message.character_id, message.version))
+
+    wanted = [Subscription(each, {characters.CharacterDeleted: handle}) for each in (topic, other)]
+    Consumer(bus, wanted, HeldEvents(documents, "screening"), NoCheckpoints())
+    relay = Relay(documents, [REELS], bus)
+    await bus.start()
+    async with running(relay.run):
+        for place, each in enumerate((topic, other)):
+            await tell(documents, relay, each, KEYS[place], 1)
+        await until(lambda: len(seen) == 2)
+        await asyncio.to_thread(remove, kafka.address, topic.name)
+        with pytest.raises(TopicMissing, match=topic.name):
+            await checked(bus)
+        await tell(documents, relay, topic, "a", 2)
+        await tell(documents, relay, other, "b", 2)
+        await until(lambda: ("b", 2) in seen)
+        await until(lambda: f"events of screening wait: topic {topic.name} does not exist" in caplog.text)
+        await until(lambda: "may not create it" in caplog.text)
+        await ensure_topics(connection, {topic.name: topic})
+        await until(lambda: ("a", 2) in seen)
+    await bus.stop()
+
+
+async def checked(bus: EventBus) -> None:
+    """Check the broker until something is amiss."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            await bus.check()
+            await asyncio.sleep(0.02)
 
 
 async def test_a_service_starts_while_its_broker_is_away_and_consumes_once_it_is_there(tmp_path, topic):

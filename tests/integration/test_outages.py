@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from continuity.api.common.v1.shot_pb2 import Shot, ShotType
 from continuity.api.rendering.v1.job_pb2 import Job, JobState
@@ -16,6 +15,7 @@ from continuity.client.transport import Backoff
 from deploy.local.servers.toxiproxy import Proxy
 from tests.e2e import film
 from tests.integration.conftest import Studio
+from tests.integration.health import until_not_serving
 
 pytestmark = [pytest.mark.infra, pytest.mark.triton, pytest.mark.slow]
 
@@ -23,7 +23,6 @@ OUTAGE_S = 12.0
 """Longer than a job's attempts and an event's first retries take together."""
 LIMIT_S = 100.0
 FAULTS: dict[str, Callable[[Proxy], None]] = {"cut": Proxy.cut, "hanging": Proxy.swallow, "resetting": Proxy.reset}
-NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 @pytest.fixture(autouse=True)
@@ -41,14 +40,6 @@ async def succeeded(client: ContinuityClient, submission_id: str) -> list[Job]:
         job.failure for job in jobs.values()
     ]
     return list(jobs.values())
-
-
-async def until_not_serving(address: str, name: str) -> None:
-    async with grpc.aio.insecure_channel(address) as channel, asyncio.timeout(LIMIT_S):
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=name))
-        async for answer in watch:
-            if answer.status == NOT_SERVING:
-                return
 
 
 async def unavailable(client: ContinuityClient, wanted: list[Shot]) -> CallFailed:

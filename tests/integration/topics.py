@@ -80,6 +80,11 @@ def remove(server: str, topic: str) -> None:
     done.result(LIMIT_S)
 
 
+def names(server: str) -> set[str]:
+    """Return the topics that there are."""
+    return set(AdminClient({"bootstrap.servers": server}).list_topics(timeout=LIMIT_S).topics)
+
+
 def _letter(record: Message) -> Letter:
     return Letter(record.topic() or "", record.value() or b"", record.key() or b"", tuple(record.headers() or ()))
 

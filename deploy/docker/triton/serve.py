@@ -17,6 +17,7 @@ from pathlib import Path
 INTERPRETER = "triton_python_b"
 """What the kernel calls one: the first letters of its program's name."""
 LOOK_S = 0.5
+PROC = Path("/proc")
 
 
 def serve(command: Sequence[str]) -> int:
@@ -54,16 +55,22 @@ def given_up(server: subprocess.Popen[bytes]) -> int:
     return 1
 
 
-def interpreters(pid: int) -> dict[int, str]:
+def interpreters(pid: int, proc: Path = PROC) -> dict[int, str]:
     """Return the interpreters of the server's models by process id, with the kernel's letter for how each one is."""
     found: dict[int, str] = {}
-    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):  # a thread or a child that ended meanwhile
-            for child in listing.read_text().split():
-                name, _, rest = Path(f"/proc/{child}/stat").read_text().partition("(")[2].rpartition(")")
-                if name == INTERPRETER:
-                    found[int(child)] = rest.split()[0]
+    for listing in (proc / f"{pid}" / "task").glob("*/children"):
+        for child in _read(listing).split():
+            name, _, rest = _read(proc / child / "stat").partition("(")[2].rpartition(")")
+            if name == INTERPRETER:
+                found[int(child)] = rest.split()[0]
     return found
+
+
+def _read(path: Path) -> str:
+    """Return what the kernel tells there, nothing of a thread or child that has ended meanwhile."""
+    with suppress(OSError):
+        return path.read_text()
+    return ""
 
 
 if __name__ == "__main__":

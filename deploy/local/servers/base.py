@@ -7,7 +7,8 @@ import os
 import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,6 +22,14 @@ PORT_LIMIT_S = 3.0
 
 class ServerFailed(Exception):
     """A server did not come up; the message holds the end of its log."""
+
+
+def at_once(actions: Sequence[Callable[[], object]]) -> None:
+    """Run all side by side, however many cores there are: they wait for others. Then raise the first failure."""
+    with ThreadPoolExecutor(max_workers=max(1, len(actions))) as threads:
+        running = [threads.submit(action) for action in actions]
+    for each in running:
+        each.result()
 
 
 class Server(ABC):
@@ -54,6 +63,11 @@ class Server(ABC):
         """Process id while it runs."""
         found = self._id
         return found.pid if found else None
+
+    @property
+    def ending(self) -> str:
+        """How its process ended by itself: ``exit code 1``, ``SIGKILL``; empty where it runs or nobody knows."""
+        return self._tethered.ending if self._tethered else ""
 
     def alive(self) -> bool:
         """Tell whether its process runs, whether it answers or not."""

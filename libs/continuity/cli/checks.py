@@ -14,10 +14,12 @@ from typing import Any
 
 from continuity import __version__
 from continuity.cli.files import CHECKOUT
+from continuity.cli.health import SERVING, healths
 from continuity.cli.home import HomeUnusable, require_home
 from continuity.cli.runtime import join
 from continuity.cli.settings import Settings
 
+_NOBODY = {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
 OLDEST_PYTHON = (3, 11)
 FREE_DISK_BYTES = 1_000_000_000
 LIBRARIES = (
@@ -58,7 +60,7 @@ async def checks(settings: Settings) -> list[Check]:
         *_triton(needed=here),
         _home(settings, needed=here),
         _disk(settings.home, needed=here),
-        await _runtime(settings),
+        *await _runtime(settings),
     ]
 
 
@@ -99,17 +101,34 @@ def _disk(home: Path, *, needed: bool) -> Check:
     return Check("free disk", free >= FREE_DISK_BYTES, f"{free / 1e9:.1f} GB", wanted, needed=needed)
 
 
-async def _runtime(settings: Settings) -> Check:
+async def _runtime(settings: Settings) -> list[Check]:
     if settings.address:
-        return Check("runtime", True, f"CONTINUITY_ADDRESS is {settings.address}", needed=False)
+        return await _services(settings.address)
     hold = await join(settings.home)
     if hold is None:
-        return Check("runtime", False, "not running", "nothing: commands start it, or continuity up", needed=False)
-    await hold.release()
+        mend = "nothing: commands start it, or continuity up"
+        return [Check("runtime", False, "not running", mend, needed=False)]
     record = hold.record
-    same = record.version == __version__
     found = f"version {record.version} at {record.address}, process {record.pid}"
-    return Check("runtime", same, found, f"end it, so that version {__version__} starts", needed=False)
+    mend = f"end it, so that version {__version__} starts"
+    services = await _services(record.address)
+    await hold.release()
+    return [Check("runtime", record.version == __version__, found, mend, needed=False), *services]
+
+
+async def _services(address: str) -> list[Check]:
+    """Ask who answers at an address how each service is, and what they all depend on."""
+    told = await healths(address)
+    if set(told.values()) <= _NOBODY:
+        reason = ", ".join(sorted(set(told.values())))
+        return [
+            Check(
+                "services", False, f"nobody answers at {address} ({reason})", "start them, or mend CONTINUITY_ADDRESS"
+            )
+        ]
+    mend = "see its log, and docs/operations.md"
+    answer = Check("services", True, f"answer at {address}")
+    return [answer, *(Check(name, health == SERVING, health, mend) for name, health in told.items())]
 
 
 def _shown(path: Path | None) -> str:

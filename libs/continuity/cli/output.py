@@ -33,7 +33,17 @@ class Output:
             sys.stdout.write("\n")
             return
         for each in seen:
-            self._results.print(each, soft_wrap=isinstance(each, str))
+            if isinstance(each, str) or self._results.is_terminal:
+                self._results.print(each, soft_wrap=isinstance(each, str))
+            else:
+                self._print_trimmed(each)
+
+    def _print_trimmed(self, table: RenderableType) -> None:
+        """Write a table without the blanks that fill up its last column, which matter to nobody but programs."""
+        with self._results.capture() as captured:
+            self._results.print(table)
+        for line in captured.get().splitlines():
+            self._results.print(line.rstrip(), soft_wrap=True)
 
     def fail(self, failure: Mapping[str, Any]) -> None:
         """Say what went wrong; programs get it as the document, too."""

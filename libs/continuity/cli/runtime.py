@@ -38,7 +38,7 @@ TAIL_LINES = 15
 class RuntimeDidNotStart(Unavailable):
     """The embedded runtime ended or did not serve in time."""
 
-    template = "the runtime did not start: {cause}\n{log_tail}\nthe whole log: {log_file}"
+    template = "the runtime did not start: {cause}\n{log_tail}the whole log: {log_file}"
     cause: str
     log_tail: str
     log_file: Path
@@ -165,9 +165,10 @@ class _DetachedRuntime:
         self._log_begin = settings.log_file.stat().st_size if settings.log_file.exists() else 0
 
     def keep_starting(self) -> None:
-        """Start a child unless one is at it. Raises ``RuntimeDidNotStart`` when the last one failed."""
+        """Start a child unless one is. Raises ``RuntimeDidNotStart`` or ``HomeUnusable`` where the last one failed."""
         ended = self._child.poll() if self._child else 0
         if ended:
+            require_home(self._settings)  # on a disk that has filled up not even its log may say so
             raise self.did_not_start(f"it ended with exit code {ended}")
         if ended == 0 and time.monotonic() - self._started_at > RESPAWN_S:
             self._spawn()
@@ -175,7 +176,8 @@ class _DetachedRuntime:
     def did_not_start(self, cause: str) -> RuntimeDidNotStart:
         """Return the error with what the runtime has logged since."""
         log = self._settings.log_file.read_bytes()[self._log_begin :].decode(errors="replace")
-        return RuntimeDidNotStart(cause, "\n".join(log.splitlines()[-TAIL_LINES:]), self._settings.log_file)
+        tail = "".join(f"{line}\n" for line in log.splitlines()[-TAIL_LINES:])
+        return RuntimeDidNotStart(cause, tail, self._settings.log_file)
 
     def _spawn(self) -> None:
         with self._settings.log_file.open("ab") as log:

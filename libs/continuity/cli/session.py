@@ -18,6 +18,7 @@ from continuity.cli.runtime import join_or_start
 from continuity.cli.settings import Settings
 from continuity.client import CallFailed, ContinuityClient
 from continuity.kernel.errors import ContinuityError
+from continuity.kernel.variables import mistyped
 from continuity.telemetry.names import COMMAND
 from continuity.telemetry.setup import set_up_telemetry
 from continuity.telemetry.tracing import span
@@ -66,6 +67,8 @@ def execute(work: Work, *, as_json: bool) -> None:
 async def _in_session(work: Work, output: Output) -> ExitCode | None:
     settings = Settings()
     output.command = settings.command
+    for slip in mistyped():
+        output.note(slip)
     telemetry = set_up_telemetry("cli", settings.otlp_endpoint, __version__)
     try:
         with span(COMMAND, work.__module__.rpartition(".")[2]):

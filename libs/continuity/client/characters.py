@@ -10,6 +10,7 @@ from continuity.api.characters.v1.character_service_pb2 import (
     CreateCharacterRequest,
     DeleteCharacterRequest,
     GetCharacterRequest,
+    GetCharacterResponse,
     ListCharactersRequest,
     WatchCharacterRequest,
 )
@@ -53,10 +54,14 @@ class Characters:
         )
         return (await self._transport.unary(self._stub.CreateCharacter, request, repeatable=True)).character
 
+    async def find(self, id: str) -> GetCharacterResponse:
+        """Return the character of this id or name, and the address of its image."""
+        request = GetCharacterRequest(id=id)
+        return await self._transport.unary(self._stub.GetCharacter, request, repeatable=True)
+
     async def get(self, id: str) -> Character:
         """Return the character of this id or name."""
-        request = GetCharacterRequest(id=id)
-        return (await self._transport.unary(self._stub.GetCharacter, request, repeatable=True)).character
+        return (await self.find(id)).character
 
     async def list(self, *, page_size: int = 0) -> AsyncIterator[Character]:
         """Yield all characters, ordered by id."""

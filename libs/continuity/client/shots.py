@@ -16,6 +16,7 @@ from continuity.api.rendering.v1.render_service_pb2 import (
     CancelJobRequest,
     DownloadKeyframeRequest,
     GetJobRequest,
+    GetJobResponse,
     ListJobsRequest,
     SubmitShotsRequest,
     SubmitShotsResponse,
@@ -48,9 +49,13 @@ class Shots:
         request.request_id = submission.request_id or new_id()
         return await self._transport.unary(self._stub.SubmitShots, request, repeatable=True)
 
+    async def find(self, job_id: str) -> GetJobResponse:
+        """Return a job, and the address of its keyframe."""
+        return await self._transport.unary(self._stub.GetJob, GetJobRequest(job_id=job_id), repeatable=True)
+
     async def get(self, job_id: str) -> Job:
         """Return a job."""
-        return (await self._transport.unary(self._stub.GetJob, GetJobRequest(job_id=job_id), repeatable=True)).job
+        return (await self.find(job_id)).job
 
     async def list(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Sequence
 from collections.abc import Set as SetOf
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from continuity.kernel.errors import InvalidValue
 
 PROJECT = "@project"
 ID = "@id"
-_PLAIN = (str, int, float, bool, type(None))
+INTEGER_LIMIT = 2**63
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def stretches(
     """
     if not token:
         return [[]]
-    place = _place(collection, order, token)
+    place = _place(collection, where, order, token)
     fields = total_order(order)
     present = {PROJECT, ID} | {condition.field for condition in where if condition.operator == "<="}
     found: list[list[Bound]] = []
@@ -82,12 +83,29 @@ def _behind(field: str, value: object, present: SetOf[str]) -> list[Bound]:
     return [below] if field[1:] in present else [below, Bound(field[1:], "=", None)]
 
 
-def _place(collection: Collection, order: Sequence[str], token: str) -> list[Any]:
+def _place(collection: Collection, where: Sequence[Condition], order: Sequence[str], token: str) -> list[Any]:
     try:
         *listing, place = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         listing, place = [], None
     fits = isinstance(place, list) and len(place) == len(order) + 2
-    if listing != [collection.name, *order] or not fits or not all(isinstance(each, _PLAIN) for each in place):
+    if listing != [collection.name, *order] or not fits or not _may_stand(place, where, order):
         raise InvalidValue(field="page_token", value=token, limit="a next_page_token of an earlier answer")
     return list(place)
+
+
+def _may_stand(place: Sequence[Any], where: Sequence[Condition], order: Sequence[str]) -> bool:
+    """Tell whether a document that meets the conditions can stand there: whoever sends a token may have made it up."""
+    bounded = {condition.field for condition in where if condition.operator == "<="}
+    names = [field.lstrip("-") for field in order]
+    numbers = all(type(value) in (int, float) for name, value in zip(names, place, strict=False) if name in bounded)
+    return numbers and all(map(_storable, place)) and all(isinstance(each, str) for each in place[-2:])
+
+
+def _storable(value: object) -> bool:
+    """Tell whether every store can compare its values with this one."""
+    if isinstance(value, str):
+        return value.isascii() or not any(0xD800 <= ord(letter) < 0xE000 for letter in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or (isinstance(value, int) and -INTEGER_LIMIT <= value < INTEGER_LIMIT)

@@ -22,6 +22,8 @@ OUTBOX_LIMIT = 1_000
 """How many events may wait in one document."""
 OUTBOX_LEASE_S = 5.0
 """How long a writer's own relay may take before a sweeper takes the outbox over."""
+CLOCK_MARGIN_S = 60.0
+"""How far an outbox's time may lie behind the end of any lease before it counts as set by a clock that was ahead."""
 
 
 @dataclass(eq=False)
@@ -225,8 +227,11 @@ class Documents(Protocol):
         """
         ...
 
-    async def delete(self, collection: Collection, project: str, id: str) -> None:
-        """Remove a document and whatever waits in its outbox. Nothing happens when it is absent."""
+    async def delete(self, collection: Collection, project: str, id: str, version: int | None = None) -> None:
+        """Remove a document and whatever waits in its outbox. Nothing happens when it is absent.
+
+        With ``version``, raises ``VersionConflict`` when it stands at another one.
+        """
         ...
 
     async def page(
@@ -270,7 +275,11 @@ class Documents(Protocol):
     async def due_outboxes(
         self, collections: Sequence[Collection], now: float, until: float, owner: str, limit: int
     ) -> tuple[Ref, ...]:
-        """Take over outboxes whose time has come: they are ``owner``'s until ``until`` (seconds since the epoch)."""
+        """Take over outboxes whose time has come: they are ``owner``'s until ``until`` (seconds since the epoch).
+
+        ``until`` is as late as any lease ends by a clock that is right, so those whose time lies more than
+        ``CLOCK_MARGIN_S`` behind it are taken over as well: a clock that was ahead has set it.
+        """
         ...
 
     async def outbox(self, ref: Ref, owner: str | None = None) -> tuple[OutgoingEvent, ...]:

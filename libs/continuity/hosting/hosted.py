@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 from continuity.hosting.dead_letters import RPC_NAMES as DEAD_LETTER_RPC_NAMES
 from continuity.hosting.dead_letters import DeadLetterServicer, HeldLetters
-from continuity.kernel.errors import ContinuityError, Unavailable
-from continuity.messaging.bus import EventBus
+from continuity.kernel.endings import within
+from continuity.kernel.errors import ContinuityError, Full, Unavailable
+from continuity.messaging.bus import STOP_CONSUMING_S, STOP_TIMEOUT_S, EventBus
+from continuity.messaging.relay import DRAIN_S
 from continuity.rpc.server import Registration, RpcServer
 
 _log = logging.getLogger(__name__)
@@ -19,6 +21,14 @@ _log = logging.getLogger(__name__)
 Check = Callable[[], Awaitable[None]]
 """Returns when all is well and raises a ``ContinuityError`` when not."""
 
+TASKS_END_S = 6.0
+"""Workers hand back within five seconds what they have leased; what is not handed back lapses."""
+CONSUMING_END_S = STOP_CONSUMING_S + 1.0
+RELAYS_END_S = DRAIN_S + 0.5
+BUSES_END_S = STOP_TIMEOUT_S + 1.0
+CLOSE_S = 2.0
+STOP_S = max(CONSUMING_END_S, TASKS_END_S) + RELAYS_END_S + BUSES_END_S + CLOSE_S
+"""The longest that stopping takes after the calls have ended, whatever does not answer."""
 HEALTH_INTERVAL_S = 2.0
 BROKER = "continuity.broker"
 FIRST_RESTART_S = 0.5
@@ -86,13 +96,16 @@ class Host:
         return all(answers)
 
     async def stop(self, grace_s: float) -> None:
-        """Refuse new calls, let running ones finish, stop consuming, end the background tasks, publish what is left."""
+        """Refuse new calls, let running ones finish, end consuming and the background tasks, publish what is left.
+
+        That takes ``grace_s`` and ``STOP_S`` at most: what does not end in its time is left behind.
+        """
         await self.server.stop(grace_s)
-        await _every([service.bus.stop_consuming() for service in self._services])
-        await _ended(self._tasks)
-        await _ended(self._relays)
-        await _every([service.bus.stop() for service in self._services])
-        await _every([service.close() for service in self._services if service.close is not None])
+        consuming = _every([service.bus.stop_consuming() for service in self._services], CONSUMING_END_S)
+        await asyncio.gather(consuming, _ended(self._tasks, TASKS_END_S))
+        await _ended(self._relays, RELAYS_END_S)
+        await _every([service.bus.stop() for service in self._services], BUSES_END_S)
+        await _every([service.close() for service in self._services if service.close is not None], CLOSE_S)
 
     async def _watch_health(self) -> None:
         while True:
@@ -114,17 +127,16 @@ class Host:
         return serving
 
 
-async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _ended(tasks: Sequence[asyncio.Task[None]], limit_s: float) -> None:
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await _every(tasks, limit_s)
 
 
-async def _every(endings: Sequence[Awaitable[None]]) -> None:
-    """Await all of them; one that fails is logged and keeps nothing else open."""
-    for outcome in await asyncio.gather(*endings, return_exceptions=True):
-        if isinstance(outcome, Exception):
-            _log.error("something could not be closed", exc_info=outcome)
+async def _every(endings: Sequence[Awaitable[None]], limit_s: float) -> None:
+    """Await all of them; one that fails or hangs is logged and keeps nothing else open."""
+    for error in await within(limit_s, endings):
+        _log.error("something could not be ended within %s s", limit_s, exc_info=error)
 
 
 async def _passes(check: Check) -> bool:
@@ -144,16 +156,20 @@ async def kept_running(
 ) -> None:
     """Run a task to its end, if it has one; when it breaks, say so and begin it again, later each time it breaks soon.
 
-    Something that is away is no fault of the task: that is said without its stack.
+    Something that is away or full is no fault of the task: that is a warning, given once for as long as it stays so.
     """
-    delay_s = FIRST_RESTART_S
+    delay_s, told = FIRST_RESTART_S, ""
     while True:
         began = clock()
         try:
             return await run()
         except Exception as error:
-            delay_s = FIRST_RESTART_S if clock() - began > MAX_RESTART_S else delay_s
-            foreseen = isinstance(error, Unavailable)
-            _log.error("%s broke; it begins again in %.1f s: %s", name, delay_s, error, exc_info=not foreseen)
+            if clock() - began > MAX_RESTART_S:
+                delay_s, told = FIRST_RESTART_S, ""
+            if not isinstance(error, Unavailable | Full):
+                _log.exception("%s broke; it begins again in %.1f s: %s", name, delay_s, error)
+            elif error.reason != told:
+                told = error.reason
+                _log.warning("%s waits and tries again, at most %.0f s apart: %s", name, MAX_RESTART_S, error)
         await asyncio.sleep(delay_s)
         delay_s = min(MAX_RESTART_S, delay_s * 2)

@@ -10,9 +10,9 @@ from functools import partial
 from typing import TypeVar
 
 from continuity.compute.pool import CpuPool
-from continuity.documents.mongo import MongoDocuments
-from continuity.documents.port import Collection, Documents
+from continuity.documents.port import Collection, Documents, DocumentsUnavailable
 from continuity.documents.sqlite import SqliteDocuments
+from continuity.hosting.home import HomeUnusable, usable
 from continuity.hosting.settings import PlatformSettings
 from continuity.kernel.errors import InvalidValue, Misconfigured, Unavailable
 from continuity.messaging.administration import ensure_topics
@@ -24,17 +24,28 @@ from continuity.messaging.embedded_broker import EMBEDDED_FETCH_WAIT_S
 from continuity.messaging.topics import Topic, consumer_groups, load_topics, topics_of
 from continuity.objects.filesystem import FilesystemObjectStore
 from continuity.objects.port import ObjectStore
-from continuity.objects.s3 import S3ObjectStore
 
 CPU_QUEUE = 256
 CPU_TIMEOUT_S = 120.0
 START_PATIENCE_S = 120.0
 """How long a process waits at its start for a store that does not answer yet."""
+LEISURE_S = 0.05
+"""What an event may wait where its handling takes seconds anyway."""
 FIRST_PAUSE_S = 0.2
 MAX_PAUSE_S = 5.0
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class StoreAway(Misconfigured):
+    """What a setting names has not answered for as long as a process waits for it at its start."""
+
+    template = "{setting}: waited {waited_s:g} s in vain: {cause}"
+    setting: str
+    waited_s: float
+    cause: str
 
 
 @dataclass(frozen=True)
@@ -51,10 +62,15 @@ class Platform:
     backlog: Callable[[], Awaitable[int]] | None
     fetch_wait_s: float = FETCH_WAIT_S
 
-    def bus(self, service: str) -> EventBus:
-        """Return a new bus for a service, which makes the topics that the service needs."""
+    def bus(self, service: str, *, at_leisure: bool = False) -> EventBus:
+        """Return a new bus for a service, which makes the topics that the service needs.
+
+        Where asking a broker for events is what costs, a service ``at_leisure`` asks less often.
+        """
         topics = topics_of(service, self.topics)
         prepare = partial(ensure_topics, self.kafka, topics, self.replication_factor)
+        if at_leisure and self.fetch_wait_s < LEISURE_S:
+            return EventBus(self.kafka, service, prepare, LEISURE_S, poll_s=LEISURE_S / 2)
         return EventBus(self.kafka, service, prepare, self.fetch_wait_s)
 
     async def close(self) -> None:
@@ -67,7 +83,7 @@ class Platform:
 async def open_platform(
     settings: PlatformSettings, collections: Iterable[Collection], *, broker_forgets: bool = False
 ) -> Platform:
-    """Open the adapters that the settings choose. Raises ``Misconfigured``, ``InvalidValue`` and ``Unavailable``.
+    """Open the adapters that the settings choose. Raises ``Misconfigured`` and ``InvalidValue``.
 
     Where the broker forgets, the store remembers what was published and who has not handled it yet; only SQLite does.
     """
@@ -94,25 +110,38 @@ async def _documents(
     settings: PlatformSettings, collections: tuple[Collection, ...], groups: Mapping[str, Sequence[str]] | None
 ) -> Documents:
     if settings.mongodb_url.get_secret_value():
-        return await _patiently(MongoDocuments(settings.mongodb_url, settings.mongodb_database, collections).open)
-    settings.home.mkdir(parents=True, exist_ok=True)
-    return await SqliteDocuments(settings.documents_path, collections, groups).open()
+        from continuity.documents.mongo import MongoDocuments  # noqa: PLC0415  0.1 s that only who uses it pays
+
+        documents = MongoDocuments(settings.mongodb_url, settings.mongodb_database, collections)
+        return await _patiently("CONTINUITY_MONGODB_URL", documents.open)
+    with usable(settings.documents_path):
+        embedded = SqliteDocuments(settings.documents_path, collections, groups)
+    try:
+        return await embedded.open()
+    except DocumentsUnavailable as error:  # nobody else answers for a file of our own
+        await embedded.close()
+        raise HomeUnusable(path=str(settings.documents_path), cause=error.cause) from None
 
 
 async def _objects(settings: PlatformSettings) -> ObjectStore:
     if settings.s3_endpoint:
-        return await _patiently(S3ObjectStore(settings.s3).open)
-    return FilesystemObjectStore(settings.objects_folder)
+        from continuity.objects.s3 import S3ObjectStore  # noqa: PLC0415  likewise
+
+        return await _patiently("CONTINUITY_S3_ENDPOINT", S3ObjectStore(settings.s3).open)
+    with usable(settings.objects_folder):
+        return FilesystemObjectStore(settings.objects_folder)
 
 
-async def _patiently(open_store: Callable[[], Awaitable[T]]) -> T:
-    """Open a store as soon as it answers. Raises ``Misconfigured`` at once, ``Unavailable`` after two minutes."""
+async def _patiently(setting: str, open_store: Callable[[], Awaitable[T]]) -> T:
+    """Open a store as soon as it answers. Raises ``Misconfigured``: ``StoreAway`` after two minutes, others at once."""
     deadline, backoff = time.monotonic() + START_PATIENCE_S, Backoff(FIRST_PAUSE_S, MAX_PAUSE_S)
     while True:
         try:
             return await open_store()
         except Unavailable as error:
-            if isinstance(error, Misconfigured) or time.monotonic() > deadline:
+            if isinstance(error, Misconfigured):
                 raise
+            if time.monotonic() > deadline:
+                raise StoreAway(setting=setting, waited_s=START_PATIENCE_S, cause=str(error)) from None
             _log.warning("waiting: %s", error)
         await backoff.pause()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -12,13 +13,16 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+import continuity
 from continuity.documents.port import Collection
-from continuity.hosting.hosted import Host, Hosted
+from continuity.hosting.hosted import CLOSE_S, Host, Hosted
 from continuity.hosting.observed import observed
 from continuity.hosting.platform import Platform, open_platform
 from continuity.hosting.settings import PlatformSettings
+from continuity.kernel.endings import within
 from continuity.kernel.errors import Invalid, Misconfigured
 
+_log = logging.getLogger(__name__)
 S = TypeVar("S", bound=PlatformSettings)
 
 
@@ -68,7 +72,8 @@ async def _run(
         hosted = await bootstrap(settings, platform)
         await _serve(settings, hosted, stopped)
     finally:
-        await platform.close()
+        for error in await within(CLOSE_S, [platform.close()]):
+            _log.error("the stores could not be closed within %s s", CLOSE_S, exc_info=error)
 
 
 async def _serve(settings: PlatformSettings, hosted: Hosted, stopped: asyncio.Event) -> None:
@@ -116,6 +121,7 @@ def stop_signal() -> asyncio.Event:
 
 
 def announce(address: str) -> None:
-    """Tell whoever started this process where it listens."""
+    """Tell whoever started this process where it listens, and the log besides which version does."""
+    _log.info("version %s serves at %s", continuity.__version__, address)
     sys.stdout.write(f"serving {address}\n")
     sys.stdout.flush()

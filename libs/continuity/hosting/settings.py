@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from continuity.messaging.connection import KafkaConnection, SaslMechanism, SecurityProtocol
@@ -61,8 +61,13 @@ class PlatformSettings(BaseSettings):
     telemetry_content: bool = False
     cpu_workers: int = Field(default=2, ge=1, le=64)
     drain_s: float = Field(default=10.0, ge=0, le=600)
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     log_format: Literal["text", "json"] = "text"
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, level: object) -> object:
+        return level.upper() if isinstance(level, str) else level
 
     @property
     def documents_path(self) -> Path:

@@ -77,6 +77,7 @@ def _dead_letter() -> Node:
         "dead-group": "The service that could not handle the event.",
         "dead-stack": "Where its handler stood when it failed.",
         "dead-cut": "Set when the record was too long to be kept whole.",
+        "dead-headers-cut": "Set when the record's own headers are not all here, or not whole.",
     }
     return {
         "title": "A dead letter",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,6 +19,7 @@ from faststream.exceptions import IncorrectState
 from faststream.kafka import KafkaBroker
 
 from continuity.documents.port import OutgoingEvent
+from continuity.kernel.endings import within
 from continuity.kernel.errors import ContinuityError
 from continuity.messaging.admission import require_admission
 from continuity.messaging.backoff import Backoff
@@ -27,7 +27,9 @@ from continuity.messaging.connection import BrokerMisconfigured, BrokerUnavailab
 from continuity.messaging.envelope import MAX_RECORD_BYTES, headers
 from continuity.messaging.observed import Sending
 from continuity.messaging.publishing import Confirmation, Published, TopicMissing, publish_each, refused, retrieved
+from continuity.messaging.reading import Reading
 from continuity.messaging.record import Record
+from continuity.messaging.topic_watch import TopicWatch
 
 __all__ = ["BatchHandler", "BrokerUnavailable", "EventBus"]
 
@@ -36,13 +38,19 @@ BatchHandler: TypeAlias = Callable[[Sequence[Record]], Awaitable[None]]
 
 PUBLISH_TIMEOUT_S = 10.0
 PING_TIMEOUT_S = 2.0
-STOP_TIMEOUT_S = 10.0
+END_TIMEOUT_S = 5.0
+"""A partition that nobody leads keeps no service from consuming the others."""
 DRAIN_S = 5.0
 """How long a batch that is being handled may take when consuming stops; unacknowledged it comes again."""
+STOP_CONSUMING_S = DRAIN_S + 1.0
+STOP_TIMEOUT_S = 3.0
+"""How long a broker that does not answer is waited for at the end."""
 NEW_TOPIC_TIMEOUT_S = 2.0
-MISSING_TOPIC_S = 5.0
-"""How long a topic that was missing counts as missing."""
+ACKNOWLEDGE_TIMEOUT_S = 5.0
+"""A topic that is gone is never acknowledged, and the others' events are not to wait for that."""
 REQUEST_TIMEOUT_S = 15.0
+METADATA_AGE_S = 5.0
+"""After this time a consumer sees that a topic is there again."""
 BATCH_BYTES = 512_000
 """What may be on its way to one partition: whoever sends more waits."""
 FETCH_WAIT_S = 0.5
@@ -61,8 +69,9 @@ _SILENT.setLevel(logging.ERROR)  # FastStream logs a line for each message at IN
 class EventBus:
     """Publishes and subscribes for one service, whose name is its consumer group.
 
-    ``prepare`` is the first step of connecting, such as making the topics; raises ``BrokerMisconfigured`` for what only
-    a person can mend. ``fetch_wait_s`` is how long a broker holds an empty fetch.
+    ``prepare`` is the first step of connecting, such as making the topics, and is taken again when one of them is gone;
+    raises ``BrokerMisconfigured`` for what only a person can mend. ``fetch_wait_s`` is how long a broker holds an empty
+    fetch of a consumer group, ``poll_s`` how long FastStream waits for one, and rests after it.
     """
 
     def __init__(
@@ -71,14 +80,18 @@ class EventBus:
         service: str,
         prepare: Callable[[], Awaitable[None]] | None = None,
         fetch_wait_s: float = FETCH_WAIT_S,
+        poll_s: float = POLL_S,
     ) -> None:
         self.service = service
         self._prepare = prepare or (lambda: require_admission(connection))
         self._fetch_wait_s = fetch_wait_s
+        self._poll_s = poll_s
         self._groups: list[tuple[Sequence[str], BatchHandler, int]] = []
+        self._listeners: list[Any] = []
         self._connecting: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._topics = TopicWatch(service, self._names, self._prepare)
         self._known: set[str] = set()
-        self._missing_until: dict[str, float] = {}
         self._broker = KafkaBroker(
             connection.bootstrap_servers,
             security=connection.security(),
@@ -89,6 +102,7 @@ class EventBus:
             max_batch_size=BATCH_BYTES,
             max_request_size=MAX_RECORD_BYTES,
             request_timeout_ms=int(REQUEST_TIMEOUT_S * 1_000),
+            metadata_max_age_ms=int(METADATA_AGE_S * 1_000),
             allow_auto_create_topics=False,
             graceful_timeout=DRAIN_S,
             apply_types=False,
@@ -99,14 +113,16 @@ class EventBus:
         self._groups.append((topics, handle, batch_limit))
 
     def listen(self, topic: str, handle: BatchHandler, batch_limit: int = 500) -> None:
-        """Read what comes from now on, in no group: every replica sees everything."""
-        self._consume([topic], handle, batch_limit, group_id=None, auto_offset_reset="latest")
+        """Read what comes once the bus is connected, in no group: every replica sees everything."""
+        options = {"group_id": None, "auto_offset_reset": "latest", "fetch_max_wait_ms": int(FETCH_WAIT_S * 1_000)}
+        self._listeners.append(self._consume([topic], handle, batch_limit, **options))
 
     async def start(self) -> None:
         """Begin to connect and to consume; return at once."""
         # Joining a group takes seconds, listening takes none: so groups come last, and one group has all its topics.
         for topics, handle, batch_limit in self._groups:
-            options = {"group_id": self.service, "auto_offset_reset": "earliest"}
+            wait_ms = int(self._fetch_wait_s * 1_000)
+            options = {"group_id": self.service, "auto_offset_reset": "earliest", "fetch_max_wait_ms": wait_ms}
             self._consume(topics, handle, batch_limit, **options)
         self._connecting = asyncio.create_task(self._connect())
 
@@ -118,16 +134,12 @@ class EventBus:
 
     async def stop_consuming(self) -> None:
         """Let batches that are being handled end, within a limit, and take no more; publishing goes on."""
-        await self._end_connecting()
-        await asyncio.gather(*(subscriber.stop() for subscriber in self._broker.subscribers), return_exceptions=True)
+        if any(isinstance(each, TimeoutError) for each in await within(STOP_CONSUMING_S, [self._end_consuming()])):
+            _log.warning("the event broker does not answer; %s takes no more from it", self.service)
 
     async def stop(self) -> None:
-        """Stop consuming and disconnect; a broker that does not answer is waited for ten seconds at most."""
-        await self._end_connecting()
-        try:
-            async with asyncio.timeout(STOP_TIMEOUT_S):
-                await self._broker.stop()
-        except (TimeoutError, KafkaError):
+        """Stop consuming and disconnect; a broker that does not answer is waited for three seconds at most."""
+        if await within(STOP_TIMEOUT_S, [self._disconnect()]):
             _log.warning("the event broker does not answer; %s leaves it", self.service)
 
     async def publish(self, events: Sequence[OutgoingEvent]) -> None:
@@ -138,19 +150,24 @@ class EventBus:
 
     async def publish_each(self, outboxes: Sequence[Sequence[OutgoingEvent]]) -> list[Published]:
         """Publish outboxes side by side, each in order up to its first failure; return how each has fared."""
-        return await publish_each(outboxes, self._send, PUBLISH_TIMEOUT_S)
+        return await publish_each(outboxes, self._send, self._silence, PUBLISH_TIMEOUT_S)
 
     async def post(self, events: Sequence[OutgoingEvent]) -> None:
         """Send events that may be lost: nobody waits for the broker to confirm them. Raises what stops them here."""
         for event in events:
+            sending = Sending(event)
             try:
                 confirmation = await self._send(event)
-            except (OSError, KafkaError, IncorrectState) as error:
-                raise refused(event.topic, error) from error
-            confirmation.add_done_callback(partial(retrieved, Sending(event)))
+            except (ContinuityError, OSError, KafkaError, IncorrectState) as error:
+                refusal = refused(event.topic, error)
+                sending.end(refusal)
+                raise refusal from error
+            confirmation.add_done_callback(partial(retrieved, sending))
 
     async def publish_raw(self, topic: str, key: bytes | None, value: bytes, record_headers: dict[str, str]) -> None:
         """Publish a record as it is; return when the broker has confirmed it. Raises what it is refused for."""
+        self._topics.use([topic])
+        self._topics.require([topic])
         try:
             async with asyncio.timeout(PUBLISH_TIMEOUT_S):
                 await self._broker.publish(value, topic, key=key, headers=record_headers)
@@ -158,9 +175,10 @@ class EventBus:
             raise refused(topic, error) from error
 
     async def check(self) -> None:
-        """Raise ``BrokerUnavailable`` unless the broker answers."""
+        """Raise ``BrokerUnavailable`` unless the broker answers, ``TopicMissing`` unless it has all topics in use."""
         if not await self._broker.ping(timeout=PING_TIMEOUT_S):
             raise BrokerUnavailable
+        self._topics.require_all()
 
     async def _connect(self) -> None:
         """Connect, however long it takes. Raises ``BrokerMisconfigured``."""
@@ -169,6 +187,8 @@ class EventBus:
             try:
                 await self._prepare()
                 await self._broker.start()
+                await self._find_ends()
+                self._watching = asyncio.create_task(self._topics.run())
                 return
             except BrokerMisconfigured:
                 raise
@@ -179,25 +199,61 @@ class EventBus:
                 await self._broker.stop()
             await backoff.pause()
 
+    async def _find_ends(self) -> None:
+        """Return when every listener knows where its topic ends; consumers find out beside everything else."""
+        consumers = [subscriber.consumer for subscriber in self._listeners]
+        try:
+            async with asyncio.timeout(END_TIMEOUT_S):
+                for consumer in consumers:
+                    for partition in consumer.assignment():
+                        await consumer.position(partition)
+        except (TimeoutError, KafkaError):
+            _log.warning("%s may miss what is told before it knows where its topics end", self.service)
+
     async def _end_connecting(self) -> None:
-        if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
+        for task in (self._connecting, self._watching):  # in this order: the one begins the other
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    async def _end_consuming(self) -> None:
+        await self._end_connecting()
+        await asyncio.gather(*(subscriber.stop() for subscriber in self._broker.subscribers), return_exceptions=True)
+
+    async def _disconnect(self) -> None:
+        await self._end_connecting()
+        await self._broker.stop()
+
+    async def _names(self) -> list[str]:
+        """Return all topics of the broker: asking for one by name may create it. Raises ``BrokerUnavailable``."""
+        try:
+            async with asyncio.timeout(PING_TIMEOUT_S):
+                names: list[str] = await self._broker.config.admin_client.list_topics()
+        except (TimeoutError, OSError, KafkaError, IncorrectState) as error:
+            raise BrokerUnavailable from error
+        return names
 
     async def _send(self, event: OutgoingEvent) -> Confirmation:
+        self._topics.require((event.topic,))
         if event.topic in self._known:
             return await self._hand_over(event)
-        if time.monotonic() < self._missing_until.get(event.topic, 0.0):
-            raise TopicMissing(topic=event.topic)
+        self._topics.use((event.topic,))
         try:
             async with asyncio.timeout(NEW_TOPIC_TIMEOUT_S):
                 confirmation = await self._hand_over(event)
         except TimeoutError:
-            await self.check()
-            self._missing_until[event.topic] = time.monotonic() + MISSING_TOPIC_S
-            raise TopicMissing(topic=event.topic) from None
+            await self._topics.look()
+            raise self._silence(event.topic) from None
         self._known.add(event.topic)
         return confirmation
+
+    def _silence(self, topic: str) -> ContinuityError:
+        """Return why the broker does not confirm an event for the topic."""
+        try:
+            self._topics.require((topic,))
+        except TopicMissing as missing:
+            return missing
+        return BrokerUnavailable()
 
     async def _hand_over(self, event: OutgoingEvent) -> Confirmation:
         return await self._broker.publish(
@@ -209,19 +265,22 @@ class EventBus:
             no_confirm=True,
         )
 
-    def _consume(self, topics: Sequence[str], handle: BatchHandler, batch_limit: int, **options: Any) -> None:
+    def _consume(self, topics: Sequence[str], handle: BatchHandler, batch_limit: int, **options: Any) -> Any:
+        self._topics.use(topics)
         subscriber = self._broker.subscriber(
             *topics,
             batch=True,
             max_records=batch_limit,
-            batch_timeout_ms=int(POLL_S * 1_000),
+            batch_timeout_ms=int(self._poll_s * 1_000),
             ack_policy=AckPolicy.MANUAL,
             parser=_unread,
             decoder=_undecoded,
-            fetch_max_wait_ms=int(self._fetch_wait_s * 1_000),
             max_poll_interval_ms=int(POLL_LIMIT_S * 1_000),
             **options,
         )
+
+        reading = Reading(subscriber.get_msg, batch_limit, grouped=options["group_id"] is not None)
+        subscriber.get_msg = reading
 
         async def consume(message: Any) -> None:
             await self._take_care(handle, [Record.of(raw) for raw in message.raw_message])
@@ -229,6 +288,7 @@ class EventBus:
                 await _acknowledge(message)
 
         subscriber(consume)
+        return subscriber
 
     async def _take_care(self, handle: BatchHandler, records: Sequence[Record]) -> None:
         """Have a batch handled, however often that breaks: with the next one it would count as acknowledged."""
@@ -243,8 +303,9 @@ class EventBus:
 
 async def _acknowledge(message: Any) -> None:
     """Acknowledge what was consumed. Somebody else may have the partitions by now: then it comes there again."""
-    with contextlib.suppress(KafkaError, IllegalStateError):
-        await message.ack()
+    with contextlib.suppress(TimeoutError, KafkaError, IllegalStateError):
+        async with asyncio.timeout(ACKNOWLEDGE_TIMEOUT_S):
+            await message.ack()
 
 
 async def _unread(records: Any, parse: Callable[[Any], Awaitable[Any]]) -> Any:

@@ -13,9 +13,10 @@ from continuity.documents.port import OutgoingEvent
 from continuity.kernel.clock import utc
 from continuity.kernel.ids import new_id
 from continuity.messaging.cause import current_cause
-from continuity.messaging.envelope import MAX_EVENT_BYTES, Event, EventMalformed, EventTooLarge
+from continuity.messaging.envelope import MAX_EVENT_BYTES, Event, EventInvalid, EventMalformed, EventTooLarge
 from continuity.telemetry.propagation import TRACEPARENT, current_traceparent
 from continuity.wire.conversion import to_message
+from continuity.wire.rules import violations
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,15 @@ class EventCodec:
 
 
 def decode(event: Event, message: type[Message]) -> Message:
-    """Return the payload as its protobuf message. Raises ``EventMalformed``."""
+    """Return the payload as its protobuf message. Raises ``EventMalformed`` and ``EventInvalid``."""
     try:
-        return message.FromString(event.payload)
+        decoded = message.FromString(event.payload)
     except DecodeError as error:
         raise EventMalformed(header="ce_type", value=event.type, limit=f"the payload does not parse: {error}") from None
+    if broken := violations(decoded):
+        first = broken[0]
+        raise EventInvalid(type=event.type, field=first.field, value=first.outline, limit=first.limit)
+    return decoded
 
 
 def _causes(event_id: str) -> dict[str, str]:

@@ -66,7 +66,9 @@ class Consumer:
         for record in records:
             lanes[record.lane].append(record)
         last = await self._outlasting(lambda: self._held.last_in(lanes.keys()))
-        await asyncio.gather(*(self._consume_lane(lane, last.get(name)) for name, lane in lanes.items()))
+        async with asyncio.TaskGroup() as side_by_side:  # when one lane breaks no other goes on beside the next attempt
+            for name, lane in lanes.items():
+                side_by_side.create_task(self._consume_lane(lane, last.get(name)))
         ids = _event_ids(records)
         await self._outlasting(lambda: self._checkpoints.handled(self._service, ids))
 

@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 
 from continuity.messaging.connection import BrokerUnavailable
 
-EMBEDDED_FETCH_WAIT_S = 0.02
+EMBEDDED_FETCH_WAIT_S = 0.007
 """This broker answers a fetch that has to wait only when its time is over, whatever comes in between."""
 _READY_TIMEOUT_S = 10.0
 

@@ -117,12 +117,19 @@ class Handling:
     async def _handle(self, record: Record) -> str:
         event = record.event()
         known = self._handlers.get((record.topic, event.type))
-        if known is None:
-            # A rolling upgrade sends types that this version does not know; they are no fault.
-            return "unknown"
+        if known is None or event.of_later_version:
+            return self._not_handled(record.topic, event)
         message, run = known
         with caused_by(event), processing(record.topic, self.service, event) as handled:
             payload = decode(event, message)
             note_content(handled, payload)
             await run(event.project, payload)
         return "handled"
+
+    def _not_handled(self, topic: str, event: Event) -> str:
+        """Return what becomes of an event that nothing handles: it is not for this service, or of a later version."""
+        subscription = self._subscriptions.get(topic)
+        if subscription is not None and event.type in subscription.topic.events and not event.of_later_version:
+            return "passed over"
+        # A rolling upgrade sends what this version does not know; it is no fault.
+        return "unknown"

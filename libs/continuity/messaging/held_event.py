@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from continuity.kernel.values import Failure
@@ -16,7 +16,8 @@ WAITING: State = "waiting"
 DEAD: State = "dead"
 
 HEADERS_LIMIT_BYTES = 64_000
-"""What a record of ours may have; a longer one is no event, and must not be too long for the store."""
+KEY_LIMIT_BYTES = 4_000
+"""What a record of ours may have; a longer one is no event, and its dead letter must still fit the broker."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class HeldEvent:
     due_time: float | None
     attempts: int = 0
     tries: int = 0
+    tried_time: float | None = None
     failure: Failure | None = None
     stack: str = ""
     cut: bool = False
@@ -52,11 +54,9 @@ class HeldEvent:
 def keepable(record: Record) -> tuple[Record, bool]:
     """Return the record as the store can keep it, and whether something was cut off."""
     headers = _within(record.headers, HEADERS_LIMIT_BYTES)
-    cut = len(record.value) > MAX_EVENT_BYTES or len(headers) < len(record.headers)
-    if not cut:
-        return record, False
-    value = record.value[:MAX_EVENT_BYTES]
-    return Record(record.topic, record.partition, record.offset, record.key, headers, value), True
+    key = None if record.key is None else record.key[:KEY_LIMIT_BYTES]
+    kept = replace(record, key=key, headers=headers, value=record.value[:MAX_EVENT_BYTES])
+    return kept, kept != record
 
 
 def to_body(held: HeldEvent) -> dict[str, Any]:
@@ -87,7 +87,9 @@ def from_body(id: str, body: Mapping[str, Any]) -> HeldEvent:
         _bytes(written["value"]) or b"",
     )
     failure = None if body["failure"] is None else Failure(**body["failure"])
-    return HeldEvent(id=id, record=record, failure=failure, **{name: body[name] for name in _PLAIN})
+    # An older version has not written every field that has a default.
+    plain = {name: body[name] for name in _PLAIN if name in body}
+    return HeldEvent(id=id, record=record, failure=failure, **plain)
 
 
 _PLAIN = (
@@ -98,6 +100,7 @@ _PLAIN = (
     "due_time",
     "attempts",
     "tries",
+    "tried_time",
     "stack",
     "cut",
     "told",

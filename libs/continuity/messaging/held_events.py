@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection as Lanes
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from continuity.documents.port import (
@@ -32,6 +33,8 @@ __all__ = ["HeldEventMissing", "HeldEvents", "NotReplayable", "held_collection"]
 
 HELD_LIMIT = 10_000
 """Waiting events at which a service stops consuming: what is on the topic is kept there for as long as it takes."""
+NEVER = 1e12
+"""Later than every time that something is due."""
 DEAD_LIMIT = 10_000
 """Dead letters that are kept here, the newest; the dead-letter topic has them all."""
 BEHIND_S = 1.0
@@ -85,8 +88,17 @@ class HeldEvents:
         return {held.lane: held.sequence for last in lasts for held, _ in last}
 
     async def full(self) -> bool:
-        """Tell whether no more may wait."""
-        return await self._store.count(equal("state", WAITING), limit=HELD_LIMIT) >= HELD_LIMIT
+        """Tell whether no more may be held: too many wait for their retry, or to be told of as dead letters."""
+        waiting = await self._store.count(equal("state", WAITING), limit=HELD_LIMIT)
+        untold = await self._store.count(equal("state", DEAD), at_most("due_time", NEVER), limit=HELD_LIMIT)
+        return waiting + untold >= HELD_LIMIT
+
+    async def waiting(self, topic: str) -> tuple[int, float | None]:
+        """Return how many events of a topic wait, counted to 10,000, and since when the oldest does."""
+        of_topic = [equal("state", WAITING), equal("record.topic", topic)]
+        count = await self._store.count(*of_topic, limit=HELD_LIMIT)
+        oldest = await self._store.some(*of_topic, order="hold_time", limit=1) if count else ()
+        return count, next((held.hold_time for held, _ in oldest), None)
 
     async def hold(self, record: Record, failed: Failed) -> HeldEvent:
         """Hold the first of a lane after it failed; the verdict says whether it waits or is dead."""
@@ -130,15 +142,15 @@ class HeldEvents:
 
     async def sweep(self) -> None:
         """Mend times that a clock which jumped has left too far ahead, and let go of the oldest dead letters."""
-        now = self._clock.now()
-        for held, version in await self._store.some(equal("state", WAITING), order="-due_time", limit=SWEEP_PAGE):
-            if held.due_time is not None and held.due_time > now + MAX_DELAY_S + CLAIM_S:
-                await self._write_if_still(replace(held, due_time=now, hold_time=min(held.hold_time, now)), version)
+        for state in (WAITING, DEAD):
+            await self._mend_times(state)
         many = await self._store.count(equal("state", DEAD), limit=DEAD_LIMIT + SWEEP_PAGE)
         if many > DEAD_LIMIT:
-            for held, _ in await self._store.some(equal("state", DEAD), order="hold_time", limit=many - DEAD_LIMIT):
+            oldest = await self._store.some(equal("state", DEAD), order="hold_time", limit=many - DEAD_LIMIT)
+            for held, version in oldest:
                 if held.due_time is None:
-                    await self._store.delete(held.id)
+                    with suppress(VersionConflict):  # somebody lets it be handled again
+                        await self._store.delete(held.id, version)
 
     async def get(self, id: str) -> HeldEvent:
         """Return a held event. Raises ``HeldEventMissing``."""
@@ -156,12 +168,12 @@ class HeldEvents:
         now = self._clock.now()
         last = (await self.last_in([held.lane])).get(held.lane, 0)
         waiting = replace(held, state=WAITING, sequence=last + 1, hold_time=now, due_time=now)
-        await self._store.replace(replace(waiting, attempts=0, tries=0, claim=""), version)
+        await self._store.replace(replace(waiting, attempts=0, tries=0, tried_time=None, claim=""), version)
 
     async def drop(self, id: str) -> None:
-        """Let go of a dead letter for good. Raises ``HeldEventMissing`` and ``NotDead``."""
-        await self._dead(id)
-        await self._store.delete(id)
+        """Let go of a dead letter for good. Raises ``HeldEventMissing``, ``NotDead`` and ``VersionConflict``."""
+        _, version = await self._dead(id)
+        await self._store.delete(id, version)
 
     async def list(self, state: State = DEAD, limit: int = 50, token: str = "") -> tuple[list[HeldEvent], str]:
         """Return held events, the newest first, and the token of the next page."""
@@ -181,6 +193,14 @@ class HeldEvents:
             found = await self._store.find(held.id)
             return held if found is None else found[0]
         return held
+
+    async def _mend_times(self, state: State) -> None:
+        now = self._clock.now()
+        for held, version in await self._store.some(equal("state", state), order="-due_time", limit=SWEEP_PAGE):
+            if held.due_time is not None and held.due_time > now + MAX_DELAY_S + CLAIM_S:
+                mended = replace(held, due_time=now, hold_time=min(held.hold_time, now))
+                tried_time = None if held.tried_time is None else min(held.tried_time, now)
+                await self._write_if_still(replace(mended, tried_time=tried_time), version)
 
     async def _write_if_still(self, held: HeldEvent, version: int) -> None:
         try:

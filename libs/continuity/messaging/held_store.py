@@ -15,7 +15,12 @@ EVERY_PROJECT = "held"
 
 def held_collection(service: str) -> Collection:
     """Return the collection of a service's held events."""
-    listings = (("state", "due_time"), ("state", "lane", "sequence"), ("state", "-hold_time"))
+    listings = (
+        ("state", "due_time"),
+        ("state", "lane", "sequence"),
+        ("state", "-hold_time"),
+        ("state", "record.topic", "hold_time"),
+    )
     return Collection(f"{service}_held_events", indexes=(("due_time",),), listings=listings)
 
 
@@ -39,9 +44,9 @@ class HeldStore:
         await self.documents.replace(self.collection, Document(EVERY_PROJECT, held.id, version, to_body(held)))
         self._due(held)
 
-    async def delete(self, id: str) -> None:
-        """Let go of one."""
-        await self.documents.delete(self.collection, EVERY_PROJECT, id)
+    async def delete(self, id: str, version: int | None = None) -> None:
+        """Let go of one, whatever has become of it, or as it was at a version. Raises ``VersionConflict``."""
+        await self.documents.delete(self.collection, EVERY_PROJECT, id, version)
 
     async def find(self, id: str) -> tuple[HeldEvent, int] | None:
         """Return one and its version; None when it is gone."""

@@ -62,6 +62,13 @@ def watch_outcomes(group: str, outcomes: Counter[str]) -> None:
     watch(names.SKIPPED, lambda: (outcomes["unknown"], described))
 
 
+def tell_held(group: str, topic: str, count: int, age_s: float) -> None:
+    """Tell how many events of a topic wait in a group, and how long the oldest has."""
+    described = {names.MESSAGING_SYSTEM: "kafka", names.GROUP: group, names.DESTINATION: topic}
+    measure(names.HELD, count, described)
+    measure(names.HELD_AGE, age_s, described)
+
+
 @contextmanager
 def _processing(topic: str, group: str, event: Event) -> Iterator[Span]:
     described = _described(topic, "process") | {names.GROUP: group, names.EVENT_TYPE: event.type}

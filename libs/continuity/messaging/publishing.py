@@ -19,13 +19,15 @@ from continuity.messaging.observed import Sending
 Confirmation: TypeAlias = "asyncio.Future[Any]"
 Send: TypeAlias = Callable[[OutgoingEvent], Awaitable[Confirmation]]
 """Returns when the event is on its way; the future is done when the broker has confirmed it."""
+Silence: TypeAlias = Callable[[str], ContinuityError]
+"""Returns why nothing was heard of an event for this topic."""
 
 
 @dataclass(eq=False)
 class TopicMissing(Unavailable):
     """An event's topic does not exist; the events wait until it does."""
 
-    template = "topic {topic} does not exist; the services create their topics when they connect"
+    template = "topic {topic} does not exist; its services make it when they connect, and again when it is gone"
     topic: str
 
 
@@ -46,7 +48,9 @@ class Published:
     error: ContinuityError | None = None
 
 
-async def publish_each(outboxes: Sequence[Sequence[OutgoingEvent]], send: Send, timeout_s: float) -> list[Published]:
+async def publish_each(
+    outboxes: Sequence[Sequence[OutgoingEvent]], send: Send, silence: Silence, timeout_s: float
+) -> list[Published]:
     """Publish each outbox in order up to its first failure. One that is refused holds up no other."""
     dispatches = [_Dispatch(outbox) for outbox in outboxes]
     try:
@@ -58,7 +62,7 @@ async def publish_each(outboxes: Sequence[Sequence[OutgoingEvent]], send: Send, 
                 await asyncio.wait(confirmations)
     except TimeoutError:
         pass  # what is not confirmed by now counts as not published
-    return [dispatch.outcome() for dispatch in dispatches]
+    return [dispatch.outcome(silence) for dispatch in dispatches]
 
 
 @dataclass
@@ -78,19 +82,22 @@ class _Dispatch:
                 self.refusal = refused(event.topic, error)
                 sending.end(self.refusal)
                 return
+            except BaseException as error:  # there was no more time for it
+                sending.end(error)
+                raise
             confirmation.add_done_callback(partial(retrieved, sending))
             self.confirmations.append(confirmation)
 
-    def outcome(self) -> Published:
+    def outcome(self, silence: Silence) -> Published:
         for number, confirmation in enumerate(self.confirmations):
             if not confirmation.done() or confirmation.cancelled():
-                return Published(number, BrokerUnavailable())
+                return Published(number, silence(self.outbox[number].topic))
             if (error := confirmation.exception()) is not None:
                 return Published(number, refused(self.outbox[number].topic, error))
         sent = len(self.confirmations)
         if sent == len(self.outbox):
             return Published(sent)
-        return Published(sent, self.refusal or BrokerUnavailable())
+        return Published(sent, self.refusal or silence(self.outbox[sent].topic))
 
 
 def refused(topic: str, error: BaseException) -> ContinuityError:

@@ -66,20 +66,25 @@ class Aggregates(Generic[T]):
         found = await self._documents.several(self._collection, project, ids)
         return {id: self._load(document).aggregate for id, document in found.items()}
 
+    async def has_unpublished(self, project: str, id: str) -> bool:
+        """Tell whether events of an aggregate wait to be published; none of one that is missing does."""
+        return bool(await self._documents.outbox(Ref(self._collection.name, project, id)))
+
     async def add(self, project: str, id: str, change: Change[T]) -> None:
         """Write a new aggregate. Raises ``DocumentExists``."""
         document, events = self._made(project, id, change)
         await self._documents.insert(self._collection, document, events, self._relay.owner)
         self._told(project, id, events)
 
-    async def add_each(self, project: str, changes: Mapping[str, Change[T]]) -> set[str]:
-        """Write new aggregates by id in one go, each for itself; return the ids of those that did not exist."""
+    async def add_each(self, project: str, changes: Mapping[str, Change[T]]) -> dict[str, Stored[T]]:
+        """Write new aggregates by id in one go, each for itself; return those that did not exist, by id."""
         made = [self._made(project, id, change) for id, change in changes.items()]
         added = await self._documents.insert_each(self._collection, made, self._relay.owner)
         new = [one for one, is_new in zip(made, added, strict=True) if is_new]
         for document, events in new:
             self._told(project, document.id, events)
-        return {document.id for document, _ in new}
+        home = current_traceparent()
+        return {one.id: Stored(changes[one.id].aggregate, project, one.id, 1, home, one.inbox) for one, _ in new}
 
     async def change(self, project: str, id: str, decide: Callable[[T], Change[T] | None]) -> T:
         """Change an aggregate by a decision, again if somebody else was first; return it as it is then.
@@ -91,7 +96,7 @@ class Aggregates(Generic[T]):
         return (await self._change(project, id, decide, None)).aggregate
 
     async def change_known(self, known: Stored[T], decide: Callable[[T], Change[T] | None]) -> Stored[T]:
-        """Do what ``change`` does to an aggregate that the caller has just claimed or changed.
+        """Do what ``change`` does to an aggregate that the caller has just added, claimed or changed.
 
         It is read only when somebody has changed it since, or when there seems to be nothing to do.
         """

@@ -12,10 +12,12 @@ from continuity.kernel.errors import ContinuityError
 from continuity.messaging.backoff import Backoff, TokenBucket, full_jitter_s
 from continuity.messaging.bus import EventBus
 from continuity.messaging.claimed import CLAIM_S, Claimed
+from continuity.messaging.dead_letter import dead_headers
 from continuity.messaging.envelope import EventMalformed
 from continuity.messaging.handling import Failed, Handling
 from continuity.messaging.held_event import DEAD, HeldEvent
 from continuity.messaging.held_events import HeldEvents
+from continuity.messaging.held_gauges import HeldGauges
 from continuity.messaging.verdict import FIRST_DELAY_S, MAX_ATTEMPTS, MAX_DELAY_S, judged
 
 _log = logging.getLogger(__name__)
@@ -26,9 +28,6 @@ SIDE_BY_SIDE = 16
 POLL_S = 1.0
 """How often a replica looks for what others have left; of its own it knows."""
 SWEEP_INTERVAL_S = 60.0
-DEAD_HEADERS_LIMIT = 64
-DEAD_HEADER_LENGTH = 500
-"""A dead letter is longer than its event, and must not be too long for the broker."""
 
 
 class Retries:
@@ -39,6 +38,7 @@ class Retries:
         self._held = held
         self._handling = handling
         self._clock = clock or SystemClock()
+        self._gauges = HeldGauges(held, handling.topics, self._clock)
         self._budget = TokenBucket(RETRIES_PER_S)
         self._free = asyncio.Semaphore(SIDE_BY_SIDE)
 
@@ -46,20 +46,29 @@ class Retries:
         """Work until cancelled; what is begun then goes back."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sweep())
+            tasks.create_task(self._gauges.run())
             backoff = Backoff(FIRST_DELAY_S, POLL_S * 5)
             while True:
                 try:
                     await self._begin_due(tasks)
                     backoff.reset()
+                    continue
                 except ContinuityError as error:
                     _log.warning("held events of %s wait: %s", self._bus.service, error)
-                    await backoff.pause()
+                except Exception:
+                    # One that can't be read keeps its claim until that lapses; the others go on.
+                    _log.exception("a held event of %s could not be taken", self._bus.service)
+                await backoff.pause()
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_INTERVAL_S)
-            with suppress(ContinuityError):
+            try:
                 await self._held.sweep()
+            except ContinuityError:
+                continue  # the store is away; whoever needs it says so
+            except Exception:
+                _log.exception("the held events of %s could not be swept", self._bus.service)
 
     async def _begin_due(self, tasks: asyncio.TaskGroup) -> None:
         await self._free.acquire()
@@ -117,13 +126,25 @@ class Retries:
         failed = await self._handling(held.record)
         if failed is None:
             await self._held.finish(held)
-        elif failed.store_away:
+        elif failed.store_away and not await self._store_answers():
             await claimed.save(due_time=self._clock.now() + FIRST_DELAY_S, claim="")
         else:
             await self._failed_again(claimed, failed)
 
+    async def _store_answers(self) -> bool:
+        """Tell a store that is away from one that answers and has something against this event."""
+        try:
+            await self._held.check()
+        except ContinuityError:
+            return False
+        return True
+
     async def _wait_behind(self, claimed: Claimed, first: HeldEvent) -> None:
-        await claimed.save(due_time=max(first.due_time or 0.0, self._clock.now() + FIRST_DELAY_S), claim="")
+        """Give an event back that is not the first of its lane: whoever lets that go gives it the turn.
+
+        It looks again by itself only after the first, or every retry of that would wake all who wait behind it.
+        """
+        await claimed.save(due_time=max(first.due_time or 0.0, self._clock.now()) + CLAIM_S, claim="")
         now_first = await self._held.first_in(first.lane)
         if now_first is not None and now_first.id == claimed.held.id:  # whoever let the first go found this one claimed
             await self._held.advance(first.lane)
@@ -170,16 +191,3 @@ class Retries:
         if topic:
             told = dead_headers(held, self._bus.service)
             await self._bus.publish_raw(topic, held.record.key, held.record.value, told)
-
-
-def dead_headers(held: HeldEvent, group: str) -> dict[str, str]:
-    """Return the headers of a dead letter: the event's own, then the reason and the stack."""
-    own = {name[:100]: value[:DEAD_HEADER_LENGTH] for name, value in list(held.said.items())[:DEAD_HEADERS_LIMIT]}
-    return own | {
-        "dead-id": held.id,
-        "dead-reason": held.failure.reason if held.failure else "",
-        "dead-message": held.failure.message[:2_000] if held.failure else "",
-        "dead-group": group,
-        "dead-stack": held.stack,
-        **({"dead-cut": "true"} if held.cut else {}),
-    }

@@ -50,7 +50,8 @@ def load_topics(folder: Path = TOPICS_FOLDER) -> Mapping[str, Topic]:
             raise InvalidValue(field=f"{path.name}: name", value=topic.name, limit="one file a topic")
         topics[topic.name] = topic
     if not topics:
-        raise InvalidValue(field="topics_folder", value=str(folder), limit="a folder with one YAML file a topic")
+        limit = "a folder with one YAML file a topic"
+        raise InvalidValue(field="CONTINUITY_TOPICS_FOLDER", value=str(folder), limit=limit)
     return topics
 
 

@@ -24,11 +24,11 @@ UNAVAILABLE_LIMIT_S = 86_400.0
 
 def judged(held: HeldEvent, failed: Failed, now: float) -> HeldEvent:
     """Return the event after one more failure: waiting for its next try, or dead and to be told of."""
-    blamed = not isinstance(failed.error, Unavailable)
     after = replace(
         held,
         tries=held.tries + 1,
-        attempts=held.attempts + blamed,
+        tried_time=_first_tried(held, now),
+        attempts=held.attempts + (not _nobodys_fault(failed)),
         failure=Failure.of(failed.error),
         stack=failed.stack,
         claim="",
@@ -38,9 +38,20 @@ def judged(held: HeldEvent, failed: Failed, now: float) -> HeldEvent:
     return replace(after, state=WAITING, due_time=now + full_jitter_s(held.tries, FIRST_DELAY_S, MAX_DELAY_S))
 
 
+def _first_tried(held: HeldEvent, now: float) -> float:
+    """Return since when it fails; the time that it waited behind another is not its own."""
+    if held.tried_time is not None:
+        return held.tried_time
+    return held.hold_time if held.tries else now  # one that an older version tried first has no time of it
+
+
+def _nobodys_fault(failed: Failed) -> bool:
+    return failed.store_away or isinstance(failed.error, Unavailable)
+
+
 def _hopeless(held: HeldEvent, failed: Failed, now: float) -> bool:
-    if isinstance(failed.error, Unavailable):
-        return now - held.hold_time > UNAVAILABLE_LIMIT_S
+    if _nobodys_fault(failed):
+        return held.tried_time is not None and now - held.tried_time > UNAVAILABLE_LIMIT_S
     if isinstance(failed.error, Absent):
         return held.attempts >= ABSENT_ATTEMPTS
     return not failed.error.retryable or held.attempts >= MAX_ATTEMPTS

@@ -96,18 +96,11 @@ class Collector:
             if each.key in needed:
                 continue
             if self._earlier_suspects.get(each.key) == each.modified_time:
-                deleted += await self._delete(each)
+                # Whoever refers to it by now has put it again before.
+                deleted += await self._store.discard(each)
             elif len(self._suspects) < MAX_SUSPECTS:
                 self._suspects[each.key] = each.modified_time
         return deleted
-
-    async def _delete(self, found: ListedObject) -> bool:
-        """Delete an object unless it was put again: whoever refers to it since has put it before."""
-        now = await self._store.list(found.key, limit=1)
-        if found not in now.objects:
-            return False
-        await self._store.delete(found.key)
-        return True
 
 
 async def nobody_refers(_: Sequence[str]) -> Collection[str]:

@@ -7,11 +7,13 @@ while a picture still opens in any viewer. Folders are called ``<segment>+``, a 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from heapq import nsmallest
 from itertools import islice
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -26,6 +28,7 @@ from continuity.objects.port import (
     ObjectPage,
     ObjectStoreUnavailable,
     check_content_type,
+    check_expiry,
     check_key,
     check_page,
     check_prefix,
@@ -74,9 +77,20 @@ class FilesystemObjectStore:
         """See ``ObjectStore``."""
         await self._run("delete", self._delete, check_key(key))
 
+    async def discard(self, found: ListedObject) -> bool:
+        """See ``ObjectStore``. No put of another process comes between the look and the deletion."""
+        check_key(found.key)
+        return await self._run("discard", self._discard, found)
+
     async def list(self, prefix: str, *, limit: int = MAX_PAGE, after: str = "") -> ObjectPage:
-        """See ``ObjectStore``. Folders that cannot hold a wanted key are not entered."""
+        """See ``ObjectStore``. Folders that cannot hold a wanted key are not entered; no more than a page is held."""
         return await self._run("list", self._list, check_prefix(prefix), check_page(limit), after)
+
+    def address(self, key: str, expires_s: int) -> str | None:
+        """See ``ObjectStore``. There is none."""
+        check_key(key)
+        check_expiry(expires_s)
+        return None
 
     async def check(self) -> None:
         """See ``ObjectStore``."""
@@ -98,7 +112,7 @@ class FilesystemObjectStore:
         path = self._path(key)
         self._make_durable(path.parent)
         blob = data + trailer(ref)
-        if not _renewed(path, blob):
+        if not self._renewed(path, blob):
             self._write(path, blob)
         _sync_folder(path.parent)
         return ref
@@ -110,10 +124,44 @@ class FilesystemObjectStore:
                 file.write(blob)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
+            with self._locked(fcntl.LOCK_SH):
+                temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+    def _renewed(self, path: Path, blob: bytes) -> bool:
+        """Tell whether these bytes stand there already; they count as written now."""
+        try:
+            if path.read_bytes() != blob:
+                return False
+            with self._locked(fcntl.LOCK_SH):
+                os.utime(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _discard(self, found: ListedObject) -> bool:
+        path = self._path(found.key)
+        try:
+            with self._locked(fcntl.LOCK_EX):
+                if path.stat().st_mtime != found.modified_time:
+                    return False
+                path.unlink()
+        except FileNotFoundError:
+            return False
+        _sync_folder(path.parent)
+        return True
+
+    @contextmanager
+    def _locked(self, kind: int) -> Iterator[None]:
+        """Keep puts (``LOCK_SH``) and discards (``LOCK_EX``) apart, those of other processes included."""
+        descriptor = os.open(self._incoming, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, kind)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _make_durable(self, folder: Path) -> None:
         """Create ``folder`` and see to it once that it and all above it are on the disk."""
@@ -151,7 +199,7 @@ class FilesystemObjectStore:
             _sync_folder(path.parent)
 
     def _list(self, prefix: str, limit: int, after: str) -> ObjectPage:
-        keys = list(islice(_keys(self._root, "", prefix, after), limit + 1))
+        keys = list(islice(_keys(self._root, "", prefix, after, limit + 1), limit + 1))
         listed = []
         for key in keys[:limit]:
             with suppress(FileNotFoundError):  # deleted in between
@@ -178,37 +226,35 @@ class FilesystemObjectStore:
                     path.unlink()
 
 
-def _keys(folder: Path, above: str, prefix: str, after: str) -> Iterator[str]:
-    """Yield the keys below ``folder`` that start with ``prefix`` and come behind ``after``, in the order of bytes."""
-    with os.scandir(folder) as entries:
-        found = [(entry.name, entry.is_dir()) for entry in entries]
-    names = [
-        name.removesuffix(_FOLDER_MARK) + "/" if is_folder else name
-        for name, is_folder in found
-        if above or name != _INCOMING
-    ]
-    for name in sorted(names):
-        key = above + name
-        if not name.endswith("/"):
-            if key.startswith(prefix) and key > after:
-                yield key
-        elif _may_hold(key, prefix, after):
-            yield from _keys(folder / (name[:-1] + _FOLDER_MARK), key, prefix, after)
+def _keys(folder: Path, above: str, prefix: str, after: str, at_once: int) -> Iterator[str]:
+    """Yield the keys below ``folder`` that start with ``prefix`` and come behind ``after``, in the order of bytes.
+
+    A folder has no order, so it is gone through for each ``at_once`` of its names, and no more of them are held.
+    """
+    last = ""
+    while names := nsmallest(at_once, (each for each in _names(folder, above, prefix, after) if each > last)):
+        for name in names:
+            if name.endswith("/"):
+                yield from _keys(folder / (name[:-1] + _FOLDER_MARK), above + name, prefix, after, at_once)
+            else:
+                yield above + name
+        last = names[-1]
+
+
+def _names(folder: Path, above: str, prefix: str, after: str) -> Iterator[str]:
+    """Yield what stands in a folder and may be wanted, in no order; names of folders end with a slash."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(_FOLDER_MARK):
+                name = entry.name[: -len(_FOLDER_MARK)] + "/"
+                if _may_hold(above + name, prefix, after):
+                    yield name
+            elif above and (above + entry.name).startswith(prefix) and above + entry.name > after:
+                yield entry.name
 
 
 def _may_hold(folder: str, prefix: str, after: str) -> bool:
     return (folder.startswith(prefix) or prefix.startswith(folder)) and (folder > after or after.startswith(folder))
-
-
-def _renewed(path: Path, blob: bytes) -> bool:
-    """Tell whether these bytes stand there already; they count as written now."""
-    try:
-        if path.read_bytes() != blob:
-            return False
-        os.utime(path)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _sync_folder(folder: Path) -> None:

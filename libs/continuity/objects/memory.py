@@ -15,6 +15,7 @@ from continuity.objects.port import (
     ObjectPage,
     ObjectStoreUnavailable,
     check_content_type,
+    check_expiry,
     check_key,
     check_page,
     check_prefix,
@@ -64,6 +65,11 @@ class InMemoryObjectStore:
         """See ``ObjectStore``."""
         self.objects.pop(check_key(key), None)
 
+    async def discard(self, found: ListedObject) -> bool:
+        """See ``ObjectStore``."""
+        unchanged = self._modified_times.get(check_key(found.key)) == found.modified_time
+        return unchanged and self.objects.pop(found.key, None) is not None
+
     async def list(self, prefix: str, *, limit: int = MAX_PAGE, after: str = "") -> ObjectPage:
         """See ``ObjectStore``."""
         check_prefix(prefix)
@@ -74,6 +80,12 @@ class InMemoryObjectStore:
         more = start + limit < len(keys)
         listed = tuple(ListedObject(key, self._modified_times[key]) for key in page)
         return ObjectPage(listed, page[-1] if more else None)
+
+    def address(self, key: str, expires_s: int) -> str | None:
+        """See ``ObjectStore``. There is none."""
+        check_key(key)
+        check_expiry(expires_s)
+        return None
 
     async def check(self) -> None:
         """See ``ObjectStore``."""

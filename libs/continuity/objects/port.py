@@ -14,6 +14,7 @@ MAX_KEY_LENGTH = 512
 MAX_SEGMENT_LENGTH = 200
 DEFAULT_MAX_BYTES = 64 * 1024 * 1024
 MAX_PAGE = 1000
+MAX_ADDRESS_S = 7 * 24 * 3600
 _SEGMENT = re.compile(r"[a-zA-Z0-9._-]+")
 
 
@@ -112,10 +113,22 @@ class ObjectStore(Protocol):
         """Remove an object; one that does not exist is removed already."""
         ...
 
+    async def discard(self, found: ListedObject) -> bool:
+        """Remove an object unless it was put again since it was listed so; tell whether it is gone by this."""
+        ...
+
     async def list(self, prefix: str, *, limit: int = MAX_PAGE, after: str = "") -> ObjectPage:
         """Return the objects whose keys start with ``prefix`` and come behind ``after`` in the order of bytes.
 
         A key beneath that of another object (``a/b/c`` beside ``a/b``) is left out by some servers.
+        """
+        ...
+
+    def address(self, key: str, expires_s: int) -> str | None:
+        """Return where anybody may read the object with plain HTTP; None where the store has no such addresses.
+
+        It lasts for ever where the bucket is published, else for ``expires_s``, 1 second to 7 days. The object need not
+        exist, and nothing is asked of the server.
         """
         ...
 
@@ -168,6 +181,13 @@ def check_page(limit: int) -> int:
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidValue(field="limit", value=limit, limit=f"it must be between 1 and {MAX_PAGE}")
     return limit
+
+
+def check_expiry(expires_s: int) -> int:
+    """Return ``expires_s`` if an address may last so long."""
+    if not 1 <= expires_s <= MAX_ADDRESS_S:
+        raise InvalidValue(field="expires_s", value=expires_s, limit=f"it must be between 1 and {MAX_ADDRESS_S}")
+    return expires_s
 
 
 def check_content_type(content_type: str) -> str:

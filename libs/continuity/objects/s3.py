@@ -1,7 +1,7 @@
 """An object store on a server that speaks S3: AWS, MinIO and others. The only place that knows the client library.
 
 The check sum of an object stands in its user metadata and is compared with the bytes on every read. The library blocks,
-so its calls run in threads; what it tries again, and for how long, is decided here.
+so its calls run in threads; how long it may take is decided here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from minio.error import MinioException, S3Error
 from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
-from continuity.kernel.errors import InvalidValue
 from continuity.kernel.values import ObjectRef
 from continuity.objects.port import (
     MAX_PAGE,
@@ -29,6 +28,7 @@ from continuity.objects.port import (
     ObjectPage,
     ObjectStoreUnavailable,
     check_content_type,
+    check_expiry,
     check_key,
     check_page,
     check_prefix,
@@ -43,9 +43,8 @@ from continuity.objects.threads import BoundedThreads
 PART_BYTES = 16 * 1024 * 1024
 """Larger objects are sent in parts of this size."""
 
-MAX_PRESIGNED_S = 7 * 24 * 3600
-ATTEMPTS = 3
-_ATTEMPT_SHARE = 1 / 3
+_SHARE = 1 / 3
+"""Of the time that a caller waits: connecting and sending have one each, and the wait for an answer."""
 _CHUNK_BYTES = 1024 * 1024
 _CHECK_SUM = "x-amz-meta-sha256"
 _NOTHING = "continuity/check/"
@@ -99,12 +98,29 @@ class S3ObjectStore:
         check_key(key)
         await self._run("delete", lambda: self._client.remove_object(self._bucket, key), key)
 
+    async def discard(self, found: ListedObject) -> bool:
+        """See ``ObjectStore``.
+
+        Not every server deletes on a condition, so this looks first. Who puts the object between the look and the
+        deletion, some milliseconds later, loses it: only objects that a collector has found unused for long may go so.
+        """
+        check_key(found.key)
+        return await self._run("discard", lambda: self._discard(found), found.key)
+
     async def list(self, prefix: str, *, limit: int = MAX_PAGE, after: str = "") -> ObjectPage:
         """See ``ObjectStore``. What others put there under names that are no keys is passed over."""
         check_page(limit)
         check_prefix(prefix)
         found = await self._run("list", lambda: list(islice(self._listed(prefix, after), limit + 1)))
         return ObjectPage(tuple(found[:limit]), found[limit - 1].key if len(found) > limit else None)
+
+    def address(self, key: str, expires_s: int) -> str | None:
+        """See ``ObjectStore``. What is not published is signed with our key, for the endpoint as we are told it."""
+        check_key(key)
+        lasting_s = check_expiry(expires_s)
+        if base := self._settings.public_url.rstrip("/"):
+            return f"{base}/{key}"
+        return self._client.presigned_get_object(self._bucket, key, timedelta(seconds=lasting_s))
 
     async def check(self) -> None:
         """See ``ObjectStore``."""
@@ -114,17 +130,6 @@ class S3ObjectStore:
         """See ``ObjectStore``."""
         await self._threads.close()
         self._connections.clear()
-
-    def presigned_url(self, key: str, expires_s: int) -> str:
-        """Return an address at the endpoint that anybody may read the object from, for 1 second to 7 days."""
-        if not 1 <= expires_s <= MAX_PRESIGNED_S:
-            raise InvalidValue(field="expires_s", value=expires_s, limit=f"it must be between 1 and {MAX_PRESIGNED_S}")
-        return self._client.presigned_get_object(self._bucket, check_key(key), timedelta(seconds=expires_s))
-
-    def public_url(self, key: str) -> str | None:
-        """Return the object's lasting public address; None unless the bucket is published somewhere."""
-        base = self._settings.public_url.rstrip("/")
-        return f"{base}/{check_key(key)}" if base else None
 
     async def _run(self, operation: str, function: Callable[[], T], key: str = "") -> T:
         try:
@@ -198,6 +203,12 @@ class S3ObjectStore:
             raise ObjectDamaged(key=key)
         return ObjectRef(key, sha256, known.size, known.content_type)
 
+    def _discard(self, found: ListedObject) -> bool:
+        if next(self._listed(found.key, ""), None) != found:
+            return False
+        self._client.remove_object(self._bucket, found.key)
+        return True
+
     def _listed(self, prefix: str, after: str) -> Iterator[ListedObject]:
         found = self._client.list_objects(self._bucket, prefix, recursive=True, start_after=after or None)
         for each in found:
@@ -206,18 +217,13 @@ class S3ObjectStore:
 
 
 def _connections(settings: S3Settings) -> PoolManager:
-    """Return connections with a limit on everything. Sending a body is bounded by the limit on connecting."""
-    attempt_s = settings.timeout_s * _ATTEMPT_SHARE
-    retries = Retry(
-        total=ATTEMPTS - 1,
-        redirect=False,
-        status_forcelist=(500, 502, 503, 504),
-        raise_on_status=False,
-        backoff_factor=0.1,
-        backoff_jitter=0.1,
-        respect_retry_after_header=False,
-    )
-    timeout = Timeout(connect=attempt_s, read=attempt_s)
+    """Return connections with a limit on everything. Sending a body is bounded by the limit on connecting.
+
+    Nothing is tried again here: events, jobs and callers are, within their budgets, and each try would become several.
+    """
+    share_s = settings.timeout_s * _SHARE
+    retries = Retry(total=0, redirect=False)
+    timeout = Timeout(connect=share_s, read=share_s)
     return PoolManager(num_pools=1, maxsize=settings.threads, block=True, timeout=timeout, retries=retries)
 
 

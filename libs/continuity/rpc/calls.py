@@ -8,20 +8,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
-import protovalidate
 
 from continuity.kernel.errors import ContinuityError, InvalidValue, Late
 from continuity.kernel.ids import new_id
-from continuity.rpc.errors import MAX_TEXT, Context, abort, invalid_request, opaque_status, rich_status, status_code
+from continuity.rpc.errors import Context, abort, invalid_request, opaque_status, rich_status, status_code
 from continuity.telemetry.propagation import current_trace_id
 from continuity.telemetry.rpc import note_reason, served
 from continuity.telemetry.tracing import reason_of
+from continuity.wire.rules import violations
 
 _log = logging.getLogger(__name__)
 
@@ -90,28 +91,31 @@ class Calls(grpc.aio.ServerInterceptor):
     def _unary(self, name: str, method: Any) -> Any:
         async def call(request: Any, context: Context) -> Any:
             self.in_flight += 1
+            longest = asyncio.timeout(MAX_UNARY_S)
             try:
                 with served(name, request, context):
                     try:
                         await _admit(request, context)
-                        async with asyncio.timeout(MAX_UNARY_S):
+                        async with longest:
                             return await method(request, context)
                     except Exception as error:
-                        await _refuse(error, context)
+                        await _refuse(CallTooLong(limit_s=MAX_UNARY_S) if longest.expired() else error, context)
             finally:
                 self.in_flight -= 1
 
         return call
 
     def _streaming(self, name: str, method: Any) -> Any:
-        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+        async def call(request: Any, context: Context) -> None:
+            # It writes instead of yielding: grpc ends a generator in another context, in which no span can be left.
             self.in_flight += 1
             try:
                 with served(name, request, context):
                     try:
                         await _admit(request, context)
-                        async for response in method(request, context):
-                            yield response
+                        async with aclosing(method(request, context)) as responses:
+                            async for response in responses:
+                                await context.write(response)
                     except Exception as error:
                         await _refuse(error, context)
             finally:
@@ -123,11 +127,9 @@ class Calls(grpc.aio.ServerInterceptor):
 async def _admit(request: Any, context: Context) -> None:
     """Bind the project and check the request against the rules in its proto."""
     _current.set(_project(context))
-    try:
-        protovalidate.validate(request)
-    except protovalidate.ValidationError as error:
-        violations = [(_path(each.proto.field), each.proto.message) for each in error.violations]
-        await abort(context, invalid_request(violations, _told(error.violations[0].field_value)))
+    if broken := violations(request):
+        told = [(each.field or "request", each.limit) for each in broken]
+        await abort(context, invalid_request(told, broken[0].value))
 
 
 def _project(context: Context) -> str:
@@ -141,8 +143,6 @@ def _project(context: Context) -> str:
 async def _refuse(error: Exception, context: Context) -> None:
     if isinstance(error, grpc.aio.AbortError):
         raise error
-    if isinstance(error, TimeoutError):
-        error = CallTooLong(limit_s=MAX_UNARY_S)
     note_reason(reason_of(error))
     if isinstance(error, ContinuityError) and status_code(error) is not grpc.StatusCode.INTERNAL:
         await abort(context, rich_status(error))
@@ -157,22 +157,3 @@ class CallTooLong(Late):
 
     template = "the call took longer than {limit_s} s"
     limit_s: float
-
-
-def _told(value: object) -> str:
-    """Return a field's value for an error: the size of what is long or no text."""
-    if isinstance(value, bytes):
-        return f"{len(value)} bytes"
-    return f"{len(value)} characters" if isinstance(value, str) and len(value) > MAX_TEXT else str(value)
-
-
-def _path(field: Any) -> str:
-    """Write a field path as ``shots[3].scene_id``; a rule about the whole message has none."""
-    if field is None:
-        return "request"
-    parts: list[str] = []
-    for element in field.elements:
-        subscript = element.subscript
-        index = f"[{subscript.value}]" if subscript is not None else ""
-        parts.append(f"{element.field_name}{index}")
-    return ".".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import grpc
@@ -23,6 +24,8 @@ from continuity.kernel.errors import (
     Unavailable,
     WrongState,
 )
+from continuity.kernel.text import cut_to_bytes
+from continuity.wire.rules import MAX_TEXT
 
 if TYPE_CHECKING:
     Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -30,9 +33,14 @@ else:
     Context = grpc.aio.ServicerContext
 
 DOMAIN = "continuity"
-MAX_TEXT = 300
 MAX_VIOLATIONS = 20
-"""A status travels in headers, of which gRPC takes 8 KiB: all that is said of an error must stay below that."""
+MESSAGE_BYTES = 600
+METADATA_BYTES = 1_200
+VIOLATIONS_BYTES = 2_000
+"""A status travels in headers, of which gRPC takes 8 KiB: all that is said of an error must stay below that.
+
+Of the message each byte may take three there and four thirds among the details, in which all else is.
+"""
 
 STATUS: dict[type[ContinuityError], grpc.StatusCode] = {
     Invalid: grpc.StatusCode.INVALID_ARGUMENT,
@@ -55,9 +63,8 @@ def status_code(error: ContinuityError) -> grpc.StatusCode:
 
 def rich_status(error: ContinuityError) -> status_pb2.Status:
     """Return the error as ``google.rpc.Status`` with ``ErrorInfo`` and what else fits."""
-    text = str(error)[:MAX_TEXT]
-    details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata())]
-    packed = [_packed(detail) for detail in details]
+    text = cut_to_bytes(str(error), MAX_TEXT)
+    packed = [_packed(_error_info(error.reason, error.metadata()))]
     if isinstance(error, InvalidValue):
         packed.append(_packed(bad_request([(error.field, text)])))
     if isinstance(error, Full):
@@ -66,25 +73,26 @@ def rich_status(error: ContinuityError) -> status_pb2.Status:
 
 
 def bad_request(violations: list[tuple[str, str]]) -> error_details_pb2.BadRequest:
-    """Return the first fields and what is wrong with each."""
-    return error_details_pb2.BadRequest(
-        field_violations=[
-            error_details_pb2.BadRequest.FieldViolation(field=field, description=text[:MAX_TEXT])
-            for field, text in violations[:MAX_VIOLATIONS]
-        ]
-    )
+    """Return the first fields and what is wrong with each, as far as they fit."""
+    told, room = [], VIOLATIONS_BYTES
+    for field, text in violations[:MAX_VIOLATIONS]:
+        name, description = cut_to_bytes(field, MAX_TEXT), cut_to_bytes(text, MAX_TEXT)
+        room -= len(name.encode()) + len(description.encode())
+        if room < 0:
+            break
+        told.append(error_details_pb2.BadRequest.FieldViolation(field=name, description=description))
+    return error_details_pb2.BadRequest(field_violations=told)
 
 
 def invalid_request(violations: list[tuple[str, str]], value: str) -> status_pb2.Status:
     """Return INVALID_ARGUMENT for a request that breaks the rules of its proto; ``value`` is the first field's."""
     field, limit = violations[0]
-    metadata = {"field": field, "value": value[:MAX_TEXT], "limit": limit[:MAX_TEXT]}
-    info = error_details_pb2.ErrorInfo(reason="INVALID_VALUE", domain=DOMAIN, metadata=metadata)
     text = "; ".join(f"{field}: {problem}" for field, problem in violations[:MAX_VIOLATIONS])
     more = f" (and {len(violations) - MAX_VIOLATIONS} more)" if len(violations) > MAX_VIOLATIONS else ""
+    info = _error_info("INVALID_VALUE", {"field": field, "value": value, "limit": limit})
     return status_pb2.Status(
         code=code_pb2.INVALID_ARGUMENT,
-        message=text[:1_000] + more,
+        message=cut_to_bytes(text, MESSAGE_BYTES) + more,
         details=[_packed(info), _packed(bad_request(violations))],
     )
 
@@ -101,6 +109,15 @@ async def abort(context: Context, status: status_pb2.Status) -> NoReturn:
     wire = rpc_status.to_status(status)
     await context.abort(wire.code, wire.details, wire.trailing_metadata)
     raise AssertionError("abort always raises")
+
+
+def _error_info(reason: str, metadata: Mapping[str, str]) -> error_details_pb2.ErrorInfo:
+    """Return the reason with the values that fit."""
+    told, room = {}, METADATA_BYTES
+    for name, value in metadata.items():
+        told[name] = cut_to_bytes(value, min(MAX_TEXT, max(0, room)))
+        room -= len(name) + len(told[name].encode())
+    return error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=told)
 
 
 def _duration(seconds: float) -> duration_pb2.Duration:

@@ -54,6 +54,8 @@ OUTBOX_WAIT = Metric(
 RETRIES = Metric("continuity.events.retries", "watched", "{event}", "Events handled again after a failure.")
 DEAD_LETTERS = Metric("continuity.events.dead_letters", "watched", "{event}", "Events put aside for good.")
 SKIPPED = Metric("continuity.events.skipped", "watched", "{event}", "Events of types that this version does not know.")
+HELD = Metric("continuity.events.held", "gauge", "{event}", "Events that wait for a retry, counted up to a bound.")
+HELD_AGE = Metric("continuity.events.held_age", "gauge", "s", "How long the oldest event that waits has been held.")
 QUEUE_DEPTH = Metric("continuity.queue.depth", "gauge", "{job}", "Unfinished jobs in a state, counted up to a bound.")
 QUEUE_AGE = Metric("continuity.queue.age", "gauge", "s", "How long the first job in line has been ready.")
 RENDERS = Metric("continuity.render.duration", "histogram", "s", "Attempts to render a shot.", SLOW_S)
@@ -70,6 +72,8 @@ METRICS = (
     RETRIES,
     DEAD_LETTERS,
     SKIPPED,
+    HELD,
+    HELD_AGE,
     QUEUE_DEPTH,
     QUEUE_AGE,
     RENDERS,

@@ -47,8 +47,7 @@ def words(enum: EnumDescriptor) -> tuple[str, ...]:
 
 def to_message(value: object, message: type[M]) -> M:
     """Return the message whose fields are those of the dataclass ``value``."""
-    fields = _writers(type(value), message)  # type: ignore[arg-type]
-    return message(**{name: write(item) for name, write in fields if (item := getattr(value, name)) is not None})
+    return message(**_fields(value, message))
 
 
 def from_message(message: Message, target: type[T]) -> T:
@@ -60,6 +59,12 @@ def from_message(message: Message, target: type[T]) -> T:
             if not optional or message.HasField(name)
         }
     )
+
+
+def _fields(value: object, message: type[Message]) -> dict[str, Any]:
+    """Return what a message is made of; a message within it is a dict, which protobuf fills in place and not twice."""
+    fields = _writers(type(value), message)  # type: ignore[arg-type]
+    return {name: write(item) for name, write in fields if (item := getattr(value, name)) is not None}
 
 
 @cache
@@ -83,12 +88,10 @@ def _wire(field: FieldDescriptor) -> Converter:
         return partial(number, field.enum_type)
     if field.message_type is None:
         return _same
-    if field.message_type is Timestamp.DESCRIPTOR:
-        return lambda time_s: Timestamp(**_seconds(time_s))
-    if field.message_type is Duration.DESCRIPTOR:
-        return lambda time_s: Duration(**_seconds(time_s))
+    if field.message_type in (Timestamp.DESCRIPTOR, Duration.DESCRIPTOR):
+        return _seconds
     concrete = GetMessageClass(field.message_type)
-    return lambda item: opened(item, concrete) if isinstance(item, str) else to_message(item, concrete)
+    return lambda item: opened(item, concrete) if isinstance(item, str) else _fields(item, concrete)
 
 
 def _seconds(time_s: float) -> dict[str, int]:

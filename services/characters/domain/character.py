@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from continuity.kernel.looks import Patience
 from continuity.kernel.values import Change, Failure, ObjectRef
+from services.characters.domain.errors import AnswerMissing
 
 INGESTED = "ingested"
 READY = "ready"
@@ -12,10 +14,16 @@ DELETED = "deleted"
 
 DEFAULT_HEIGHT_M = 1.70
 
+ANSWER_LOOK_S, LONGEST_LOOK_S = 60.0, 600.0
+"""Matting takes a second; what was asked a minute ago waits in line, or is lost."""
+
 
 @dataclass(frozen=True)
 class Character:
-    """``analysis`` is the vision service's message, only passed on. ``name_key`` is None once deleted."""
+    """``analysis`` is the vision service's message, only passed on. ``name_key`` is None once deleted.
+
+    The reconciler looks at an INGESTED one at ``look_time``; it has looked ``looks`` times.
+    """
 
     id: str
     name: str
@@ -39,11 +47,19 @@ class Character:
     matting_failure: Failure | None = None
     analysis: str | None = None
     analysis_failure: Failure | None = None
+    look_time: float | None = None
+    looks: int = 0
 
     @property
     def deleted(self) -> bool:
         """Whether nobody may cast it any more."""
         return self.state == DELETED
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to look for the answers: one without a time is of a version that did not look."""
+        if self.state != INGESTED or self.look_time is None:
+            return self.state == INGESTED
+        return self.look_time <= now or self.look_time > now + 2 * LONGEST_LOOK_S  # a wrong clock wrote that
 
 
 @dataclass(frozen=True)
@@ -73,10 +89,10 @@ class CharacterDeleted:
 
 
 def ingested(character: Character) -> Change[Character]:
-    """Tell of a new photograph."""
+    """Tell of a photograph, for the first time or again."""
     event = CharacterIngested(
         character_id=character.id,
-        version=character.version,
+        version=character.ingested_version,
         name=character.name,
         picture=character.picture,
         keep_background=character.keep_background,
@@ -96,8 +112,7 @@ def matting_failed(character: Character, failure: Failure, now: float) -> Change
     """Fall back to the photograph and say why."""
     if character.figure is not None or character.deleted:
         return None
-    fallen_back = replace(character, figure=character.picture, figure_source="fallback", matting_failure=failure)
-    return _answered(fallen_back, now)
+    return _answered(_fallen_back(character, failure), now)
 
 
 def analyzed(character: Character, analysis: str, now: float) -> Change[Character] | None:
@@ -114,11 +129,31 @@ def analysis_failed(character: Character, failure: Failure, now: float) -> Chang
     return _answered(replace(character, analysis_failure=failure), now)
 
 
+def looked_at(
+    character: Character, now: float, deadline_s: float, *, unpublished: bool = False
+) -> Change[Character] | None:
+    """Ask again for the answers that have not come, less and less often; go on without them after the deadline.
+
+    None when it is not time, or nothing is missing. Who has answered answers the same again. While what was asked is
+    still ``unpublished`` it is not asked again, and the deadline comes no nearer.
+    """
+    if not character.is_due(now):
+        return None
+    if unpublished:
+        return Change(replace(character, look_time=now + ANSWER_LOOK_S))
+    pause_s = Patience(ANSWER_LOOK_S, LONGEST_LOOK_S, deadline_s).pause_s(character.looks + 1)
+    if not pause_s:
+        return _answered(_without_answers(character, deadline_s), now)
+    return ingested(replace(character, looks=character.looks + 1, look_time=now + pause_s))
+
+
 def deleted(character: Character, now: float) -> Change[Character] | None:
     """Take the character out of the cast; its name is free again. None when it is deleted already."""
     if character.deleted:
         return None
-    gone = replace(character, state=DELETED, name_key=None, version=character.version + 1, update_time=now)
+    gone = replace(
+        character, state=DELETED, name_key=None, version=character.version + 1, update_time=now, look_time=None
+    )
     return Change(gone, [CharacterDeleted(character_id=gone.id, version=gone.version)])
 
 
@@ -126,10 +161,24 @@ def _has_analysis(character: Character) -> bool:
     return character.analysis is not None or character.analysis_failure is not None
 
 
+def _fallen_back(character: Character, failure: Failure) -> Character:
+    return replace(character, figure=character.picture, figure_source="fallback", matting_failure=failure)
+
+
+def _without_answers(character: Character, limit_s: float) -> Character:
+    """Return the character with the photograph and the reasons in place of what is missing."""
+    if character.figure is None:
+        character = _fallen_back(character, Failure.of(AnswerMissing(service="matting", limit_s=limit_s)))
+    if not _has_analysis(character):
+        reason = Failure.of(AnswerMissing(service="vision", limit_s=limit_s))
+        character = replace(character, analysis_failure=reason)
+    return character
+
+
 def _answered(character: Character, now: float) -> Change[Character]:
     """Become READY when both services have answered."""
     changed = replace(character, version=character.version + 1, update_time=now)
     if changed.figure is None or not _has_analysis(changed):
         return Change(changed)
-    ready = replace(changed, state=READY)
+    ready = replace(changed, state=READY, look_time=None)
     return Change(ready, [CharacterReady(character=ready)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from continuity.kernel.errors import Absent, Exists
+from continuity.kernel.errors import Absent, ContinuityError, Exists
 
 
 @dataclass(eq=False)
@@ -30,6 +30,15 @@ class RequestReused(Exists):
 
     template = "request_id: {request_id!r} was used before with other content"
     request_id: str
+
+
+@dataclass(eq=False)
+class AnswerMissing(ContinuityError):
+    """A service never answered for a photograph, however often it was asked."""
+
+    template = "{service} did not answer within {limit_s:.0f} s"
+    service: str
+    limit_s: float
 
 
 @dataclass(eq=False)

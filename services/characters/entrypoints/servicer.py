@@ -19,6 +19,7 @@ from services.characters.entrypoints.mapping import (
     location_message,
     new_character,
 )
+from services.characters.handlers.address_image import AddressImage
 from services.characters.handlers.create_character import CreateCharacter
 from services.characters.handlers.delete_character import DeleteCharacter
 from services.characters.handlers.find_character import FindCharacter
@@ -36,6 +37,7 @@ class CharacterServicer(pb_grpc.CharacterServiceServicer):
     create: CreateCharacter
     find: FindCharacter
     delete: DeleteCharacter
+    image_address: AddressImage
 
     async def CreateCharacter(self, request: pb.CreateCharacterRequest, context: Context) -> pb.CreateCharacterResponse:
         """Store a photograph as a new character."""
@@ -45,7 +47,7 @@ class CharacterServicer(pb_grpc.CharacterServiceServicer):
     async def GetCharacter(self, request: pb.GetCharacterRequest, context: Context) -> pb.GetCharacterResponse:
         """Return one character."""
         character = await self.find(current_project(), request.id)
-        return pb.GetCharacterResponse(character=character_message(character))
+        return pb.GetCharacterResponse(character=character_message(character), image_url=self.image_address(character))
 
     async def ListCharacters(self, request: pb.ListCharactersRequest, context: Context) -> pb.ListCharactersResponse:
         """Return a page of characters."""

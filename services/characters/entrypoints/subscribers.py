@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from continuity.api.events.v1 import analysis_events_pb2, matte_events_pb2
 from continuity.kernel.values import Failure, ObjectRef
+from continuity.messaging.envelope import Event
 from continuity.messaging.handling import Subscription
 from continuity.messaging.topics import Topic
 from continuity.wire.conversion import from_message
@@ -51,6 +52,12 @@ def subscriptions(answers: TakeAnswers, topics: Mapping[str, Topic]) -> list[Sub
         event = from_message(message, _Failed)
         await answers.analysis_failed(project, event.character_id, event.failure)
 
+    async def matte_given_up(event: Event, failure: Failure) -> None:
+        await answers.give_up_matte(event.project, event.subject, failure)
+
+    async def analysis_given_up(event: Event, failure: Failure) -> None:
+        await answers.give_up_analysis(event.project, event.subject, failure)
+
     return [
         Subscription(
             topics["continuity.matte.v1"],
@@ -58,6 +65,7 @@ def subscriptions(answers: TakeAnswers, topics: Mapping[str, Topic]) -> list[Sub
                 matte_events_pb2.CharacterMatted: matted,
                 matte_events_pb2.CharacterMattingFailed: matting_failed,
             },
+            matte_given_up,
         ),
         Subscription(
             topics["continuity.analysis.v1"],
@@ -65,5 +73,6 @@ def subscriptions(answers: TakeAnswers, topics: Mapping[str, Topic]) -> list[Sub
                 analysis_events_pb2.CharacterAnalyzed: analyzed,
                 analysis_events_pb2.CharacterAnalysisFailed: analysis_failed,
             },
+            analysis_given_up,
         ),
     ]

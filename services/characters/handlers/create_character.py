@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from continuity.kernel.clock import Clock
 from continuity.kernel.errors import Exists
 from continuity.kernel.ids import derived_id, new_id
-from services.characters.domain.character import DEFAULT_HEIGHT_M, INGESTED, Character, ingested
+from services.characters.domain.character import ANSWER_LOOK_S, DEFAULT_HEIGHT_M, INGESTED, Character, ingested
 from services.characters.domain.errors import CharacterMissing, CharacterNameTaken, RequestReused
 from services.characters.domain.names import clean_name, name_key
 from services.characters.handlers.ports import Characters, PhotoIntake, Picture, Pictures
@@ -62,7 +62,6 @@ class CreateCharacter:
             raced = await self._earlier(asked, id)
             if raced is not None:
                 return raced
-            await self._refuse_taken_name(asked)
             raise
         return character
 
@@ -99,4 +98,5 @@ class CreateCharacter:
             content_hash=asked.content_hash,
             create_time=now,
             update_time=now,
+            look_time=now + ANSWER_LOOK_S,
         )

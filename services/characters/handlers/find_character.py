@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from continuity.kernel.looks import Patience
 from services.characters.domain.character import INGESTED, Character
 from services.characters.domain.errors import CharacterMissing
 from services.characters.handlers.ports import Characters
 
-WATCH_INTERVAL_S = 0.1
-WATCH_LIMIT_S = 600.0
+WATCH = Patience(first_s=0.1, longest_s=1.0, limit_s=600.0)
+"""How a watch waits for the next change: answers take a second, or long."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class FindCharacter:
     """Finds a living character by id or name; an id is never taken for another one's name."""
 
     characters: Characters
+    patience: Patience = WATCH
 
     async def __call__(self, project: str, id_or_name: str) -> Character:
         """Return the character. Raises ``CharacterMissing``."""
@@ -31,16 +33,18 @@ class FindCharacter:
         return found
 
     async def watch(self, project: str, id: str) -> AsyncIterator[Character]:
-        """Yield the character now and after every change, until it is READY, for ten minutes at most.
+        """Yield the character now and after every change, until it is READY or has not changed for ten minutes.
 
         Raises ``CharacterMissing``, also when it is deleted meanwhile.
         """
-        seen = -1
-        for _ in range(round(WATCH_LIMIT_S / WATCH_INTERVAL_S)):
+        seen, looks = -1, 0
+        while True:
             character = await self(project, id)
             if character.version != seen:
-                seen = character.version
+                seen, looks = character.version, 0
                 yield character
-            if character.state != INGESTED:
+            pause_s = self.patience.pause_s(looks)
+            if character.state != INGESTED or not pause_s:
                 return
-            await asyncio.sleep(WATCH_INTERVAL_S)
+            await asyncio.sleep(pause_s)
+            looks += 1

@@ -11,6 +11,14 @@ from services.characters.domain.character import Character
 from services.characters.domain.location import Location
 
 
+@dataclass(frozen=True)
+class OwnedCharacter:
+    """A character and the project that it belongs to."""
+
+    project: str
+    character: Character
+
+
 class Characters(Protocol):
     """The characters of every project. Deleted ones are found by id only."""
 
@@ -32,6 +40,14 @@ class Characters(Protocol):
 
     async def page(self, project: str, limit: int, token: str) -> tuple[list[Character], str]:
         """Return living characters by id, and the token of the next page."""
+        ...
+
+    async def unanswered(self, limit: int) -> list[OwnedCharacter]:
+        """Return characters of every project that are not READY, those to be looked at the soonest first."""
+        ...
+
+    async def has_unpublished(self, project: str, id: str) -> bool:
+        """Tell whether events of a character wait to be published."""
         ...
 
 
@@ -85,4 +101,8 @@ class Pictures(Protocol):
 
     async def store(self, project: str, data: bytes, content_type: str) -> ObjectRef:
         """Store bytes under their hash; the same bytes again are the same object."""
+        ...
+
+    def address(self, picture: ObjectRef) -> str:
+        """Return where anybody may read a picture for an hour or longer; empty where nobody can."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from continuity.kernel.clock import Clock
@@ -14,6 +15,7 @@ from services.characters.domain.character import (
     matted,
     matting_failed,
 )
+from services.characters.domain.errors import CharacterMissing
 from services.characters.handlers.ports import Characters
 
 
@@ -39,6 +41,16 @@ class TakeAnswers:
     async def analysis_failed(self, project: str, id: str, failure: Failure) -> None:
         """Take the reason why there is no analysis."""
         await self._apply(project, id, lambda character: analysis_failed(character, failure, self.clock.now()))
+
+    async def give_up_matte(self, project: str, id: str, failure: Failure) -> None:
+        """Take the reason why matting's answer cannot be taken; nothing happens where there is no character."""
+        with suppress(CharacterMissing):
+            await self.matting_failed(project, id, failure)
+
+    async def give_up_analysis(self, project: str, id: str, failure: Failure) -> None:
+        """Take the reason why vision's answer cannot be taken; nothing happens where there is no character."""
+        with suppress(CharacterMissing):
+            await self.analysis_failed(project, id, failure)
 
     async def _apply(self, project: str, id: str, decide: Callable[[Character], Change[Character] | None]) -> None:
         await self.characters.change(project, id, decide)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from continuity.documents.port import Collection, DocumentExists, equal
+from continuity.documents.port import Collection, DocumentExists, DocumentMissing, equal
 from continuity.kernel.ids import derived_id
-from continuity.kernel.values import Change
+from continuity.kernel.values import Change, ObjectRef
 from continuity.messaging.repository import Aggregates
 from services.matting.domain.errors import MatteMissing
-from services.matting.domain.matte import MatteRecord
+from services.matting.domain.matte import MatteRecord, answered
 
 MATTE = "matte.key"
 MATTES = Collection("mattes", indexes=((MATTE,),), listings=(("character_id", "-version"),))
@@ -22,11 +22,18 @@ class StoredMattes:
     async def add(self, project: str, change: Change[MatteRecord]) -> None:
         """Write an answer; nothing happens when this version of the character has one."""
         record = change.aggregate
-        id = derived_id("matte", record.character_id, record.version)
         try:
-            await self._aggregates.add(project, id, change)
+            await self._aggregates.add(project, _id(record.character_id, record.version), change)
         except DocumentExists:
             return
+
+    async def tell_again(self, project: str, character_id: str, version: int, picture: ObjectRef) -> bool:
+        """Tell the answer to this version of the character once more; False when there is none."""
+        try:
+            await self._aggregates.change(project, _id(character_id, version), lambda record: answered(record, picture))
+        except DocumentMissing:
+            return False
+        return True
 
     async def latest(self, project: str, character_id: str) -> MatteRecord:
         """Return the newest answer for a character. Raises ``MatteMissing``."""
@@ -36,3 +43,7 @@ class StoredMattes:
         if not found:
             raise MatteMissing(character_id=character_id)
         return found[0].aggregate
+
+
+def _id(character_id: str, version: int) -> str:
+    return derived_id("matte", character_id, version)

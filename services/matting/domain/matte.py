@@ -36,17 +36,23 @@ class MatteRecord:
 
 def cut_out(character_id: str, version: int, matte: ObjectRef) -> Change[MatteRecord]:
     """Record a matte."""
-    record = MatteRecord(character_id, version, matte, None)
-    return Change(record, [CharacterMatted(character_id, matte, background_kept=False)])
+    return answered(MatteRecord(character_id, version, matte, None), matte)
 
 
 def kept(character_id: str, version: int, picture: ObjectRef) -> Change[MatteRecord]:
     """Record that the picture stays as it is, because its background was to be kept."""
-    record = MatteRecord(character_id, version, None, None)
-    return Change(record, [CharacterMatted(character_id, picture, background_kept=True)])
+    return answered(MatteRecord(character_id, version, None, None), picture)
 
 
 def not_cut_out(character_id: str, version: int, failure: Failure) -> Change[MatteRecord]:
     """Record why there is no matte."""
     record = MatteRecord(character_id, version, None, failure)
     return Change(record, [CharacterMattingFailed(character_id, failure)])
+
+
+def answered(record: MatteRecord, picture: ObjectRef) -> Change[MatteRecord]:
+    """Tell of an answer, for the first time or again; the ``picture`` is the figure where its background was kept."""
+    if record.failure is not None:
+        return Change(record, [CharacterMattingFailed(record.character_id, record.failure)])
+    figure, background_kept = record.matte or picture, record.matte is None
+    return Change(record, [CharacterMatted(record.character_id, figure, background_kept)])

@@ -21,7 +21,7 @@ def subscription(matte: MatteCharacter, topics: Mapping[str, Topic]) -> Subscrip
         await matte(project, event.character_id, event.version, picture, event.keep_background)
 
     async def given_up(event: Event, failure: Failure) -> None:
-        message = pb.CharacterIngested.FromString(event.payload)
-        await matte.give_up(event.project, message.character_id, message.version, failure)
+        version = pb.CharacterIngested.FromString(event.payload).version
+        await matte.give_up(event.project, event.subject, version, failure)
 
     return Subscription(topics["continuity.character.v1"], {pb.CharacterIngested: ingested}, given_up)

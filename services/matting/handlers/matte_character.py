@@ -11,7 +11,7 @@ from services.matting.handlers.ports import Matter, Mattes, Pictures
 
 @dataclass(frozen=True)
 class MatteCharacter:
-    """Answers every photograph once, well or badly."""
+    """Cuts every figure out once, and answers as often as it is asked, well or badly."""
 
     mattes: Mattes
     matter: Matter
@@ -20,7 +20,9 @@ class MatteCharacter:
     async def __call__(
         self, project: str, character_id: str, version: int, picture: ObjectRef, keep_background: bool
     ) -> None:
-        """Cut the figure out and store it. Raises what the matter does."""
+        """Cut the figure out and store it, or tell of it again. Raises what the matter does."""
+        if await self.mattes.tell_again(project, character_id, version, picture):
+            return
         if keep_background:
             await self.mattes.add(project, kept(character_id, version, picture))
             return

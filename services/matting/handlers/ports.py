@@ -15,6 +15,10 @@ class Mattes(Protocol):
         """Write an answer; nothing happens when this version of the character has one."""
         ...
 
+    async def tell_again(self, project: str, character_id: str, version: int, picture: ObjectRef) -> bool:
+        """Tell the answer to this version of the character once more; False when there is none."""
+        ...
+
     async def latest(self, project: str, character_id: str) -> MatteRecord:
         """Return the newest answer for a character. Raises ``MatteMissing``."""
         ...

@@ -20,7 +20,6 @@ def subscription(build: BuildPrompts, topics: Mapping[str, Topic]) -> Subscripti
         await build(project, prompt_asked(event))
 
     async def given_up(event: Event, failure: Failure) -> None:
-        message = pb.RenderRequested.FromString(event.payload)
-        await build.give_up(event.project, message.job_id, failure)
+        await build.give_up(event.project, event.subject, failure)
 
     return Subscription(topics["continuity.render.v1"], {pb.RenderRequested: requested}, given_up)

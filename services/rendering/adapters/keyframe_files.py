@@ -19,6 +19,7 @@ from services.rendering.handlers.ports import Picture, RenderTask
 
 KEYFRAMES, PREVIEWS = "keyframes", "previews"
 """Folders of a project in the object store."""
+ADDRESS_S = 3600
 _IDS = ("character_ids", "location_id")
 
 
@@ -41,6 +42,10 @@ class StoredKeyframeFiles:
     async def read(self, key: str) -> bytes:
         """Return the bytes under a key. Raises ``ContinuityError``."""
         return await self._objects.get(key)
+
+    def address(self, key: str) -> str:
+        """Return where anybody may read the bytes for an hour or longer; empty where nobody can."""
+        return self._objects.address(key, ADDRESS_S) or ""
 
 
 def settings_of(task: RenderTask, picture: Picture, renderer: str) -> dict[str, Any]:

@@ -11,19 +11,20 @@ from dataclasses import replace
 
 from continuity.api.events.v1.render_events_pb2 import RenderProgressed as ProgressMessage
 from continuity.documents.port import OutgoingEvent
-from continuity.kernel.errors import ContinuityError
+from continuity.kernel.errors import ContinuityError, Invalid
 from continuity.kernel.ids import new_id
 from continuity.messaging.bus import EventBus
 from continuity.messaging.codec import EventCodec, decode
-from continuity.messaging.envelope import EventMalformed
 from continuity.messaging.record import Record
 from continuity.messaging.topics import Topic
 from continuity.wire.conversion import from_message
 from services.rendering.domain.events import RenderProgressed
+from services.rendering.domain.job import Job
+from services.rendering.handlers.ports import Word
 
 _log = logging.getLogger(__name__)
 
-GATHER_S, LONGEST_GATHER_S = 0.005, 0.1
+GATHER_S, LONGEST_GATHER_S = 0.005, 0.25
 """How long words gather after some were sent, for each of them and at most: many are worth fewer records."""
 FEED_LIMIT = 4_000
 SEND_LIMIT = 1_000
@@ -34,17 +35,17 @@ class TopicFeed:
     """What is told of some jobs; the oldest is dropped when the reader is slow."""
 
     def __init__(self, close: Callable[[TopicFeed], None]) -> None:
-        self._words: asyncio.Queue[RenderProgressed] = asyncio.Queue(FEED_LIMIT)
+        self._words: asyncio.Queue[Word] = asyncio.Queue(FEED_LIMIT)
         self._close = close
 
-    async def next(self, timeout_s: float) -> RenderProgressed | None:
+    async def next(self, timeout_s: float) -> Word | None:
         """Return the next word, or None when none comes within the time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 return await self._words.get()
         return None
 
-    def waiting(self) -> list[RenderProgressed]:
+    def waiting(self) -> list[Word]:
         """Return the words that wait already."""
         return [self._words.get_nowait() for _ in range(self._words.qsize())]
 
@@ -52,7 +53,7 @@ class TopicFeed:
         """Stop listening."""
         self._close(self)
 
-    def put(self, word: RenderProgressed) -> None:
+    def put(self, word: Word) -> None:
         """Take a word."""
         if self._words.full():
             self._words.get_nowait()
@@ -78,9 +79,10 @@ class ProgressTopic:
         self._own = ("ce_origin", self._origin.encode())
         bus.listen(topic.name, self._hear)
 
-    async def tell(self, project: str, progress: RenderProgressed) -> None:
+    async def tell(self, project: str, word: Word) -> None:
         """Send once, beside whatever goes on; never raises for a broker that is away."""
-        self._pass_on(project, progress)
+        progress = RenderProgressed(word.id, word.state) if isinstance(word, Job) else word
+        self._pass_on(project, progress, word)
         key = (project, progress.job_id)
         if key not in self._unsent and len(self._unsent) >= SEND_LIMIT:
             return
@@ -123,11 +125,11 @@ class ProgressTopic:
             try:
                 event = record.event()
                 word = from_message(decode(event, ProgressMessage), RenderProgressed)
-            except EventMalformed:
+            except Invalid:
                 continue
-            self._pass_on(event.project, word)
+            self._pass_on(event.project, word, word)
 
-    def _pass_on(self, project: str, word: RenderProgressed) -> None:
-        self._on_word(word)
-        for feed in tuple(self._feeds.get((project, word.job_id), ())):
+    def _pass_on(self, project: str, progress: RenderProgressed, word: Word) -> None:
+        self._on_word(progress)
+        for feed in self._feeds.get((project, progress.job_id), ()):
             feed.put(word)

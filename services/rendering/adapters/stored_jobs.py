@@ -12,9 +12,11 @@ from services.rendering.domain.job import RENDERING, UNFINISHED, Job
 from services.rendering.handlers.stores import OwnedJob
 
 KEYFRAME = "keyframe.object.key"
+LOOK_ORDER = ("look_time", "line_key")
+"""The place in line is there to find the jobs that have neither."""
 JOBS = Collection(
     "jobs",
-    indexes=(("line_key",), ("state", "look_time"), (KEYFRAME,)),
+    indexes=(("line_key",), ("state", *LOOK_ORDER), (KEYFRAME,)),
     listings=(
         ("-create_time", "queue_key"),
         ("state", "-create_time", "queue_key"),
@@ -23,6 +25,8 @@ JOBS = Collection(
     ),
 )
 PAGE = 500
+NEW_LIMIT = 2_000
+"""Jobs that are kept as they were added: most are changed next by their prompt, and so need not be read for it."""
 IN_LINE = [at_most("line_key", 2**62)]
 """Behind every place in the line there is more than that."""
 NEVER = 1e12
@@ -34,6 +38,7 @@ class StoredJobs:
 
     def __init__(self, aggregates: Aggregates[Job]) -> None:
         self._aggregates = aggregates
+        self._new: dict[tuple[str, str], Stored[Job]] = {}
 
     async def get(self, project: str, id: str) -> Job:
         """Return a job. Raises ``JobMissing``."""
@@ -54,11 +59,18 @@ class StoredJobs:
 
     async def add_each(self, project: str, changes: Sequence[Change[Job]]) -> set[str]:
         """Write new jobs; return the ids of those that did not exist."""
-        return await self._aggregates.add_each(project, {change.aggregate.id: change for change in changes})
+        added = await self._aggregates.add_each(project, {change.aggregate.id: change for change in changes})
+        self._new |= {(project, id): stored for id, stored in added.items()}
+        for key in list(self._new)[:-NEW_LIMIT]:
+            del self._new[key]
+        return set(added)
 
     async def change(self, project: str, id: str, decide: Callable[[Job], Change[Job] | None]) -> Job:
         """Change a job by a decision. Raises ``JobMissing`` and what the decision raises."""
+        known = self._new.pop((project, id), None)
         try:
+            if known is not None:
+                return (await self._aggregates.change_known(known, decide)).aggregate
             return await self._aggregates.change(project, id, decide)
         except DocumentMissing:
             raise JobMissing(job_id=id) from None
@@ -70,11 +82,6 @@ class StoredJobs:
             return _owned(await self._aggregates.change_known(known, decide))
         except DocumentMissing:
             raise JobMissing(job_id=owned.job.id) from None
-
-    async def of_submission(self, project: str, submission_id: str) -> list[Job]:
-        """Return all jobs of a submission in the order of its shots."""
-        every = await self._all([equal("submission_id", submission_id)], project, ["queue_key"])
-        return [owned.job for owned in every]
 
     async def page(self, project: str, state: str, submission_id: str, limit: int, token: str) -> tuple[list[Job], str]:
         """Return jobs, newest first; an empty state or submission means every one."""
@@ -91,15 +98,25 @@ class StoredJobs:
 
     async def due(self, state: str, now: float, limit: int) -> list[OwnedJob]:
         """Return jobs of every project in a state whose time to be looked at has come, the longest due first."""
-        return await self._some([equal("state", state), at_most("look_time", now)], None, ["look_time"], limit)
+        return await self._some([equal("state", state), at_most("look_time", now)], None, LOOK_ORDER, limit)
 
     async def last_due(self, state: str, limit: int) -> list[OwnedJob]:
         """Return those jobs in a state that are to be looked at the furthest ahead."""
-        return await self._some([equal("state", state), at_most("look_time", NEVER)], None, ["-look_time"], limit)
+        backwards = [f"-{field}" for field in LOOK_ORDER]
+        return await self._some([equal("state", state), at_most("look_time", NEVER)], None, backwards, limit)
+
+    async def astray(self, state: str, limit: int) -> list[OwnedJob]:
+        """Return jobs in a state that have neither a place in line nor a time to be looked at."""
+        neither = [equal(field, None) for field in LOOK_ORDER]
+        return await self._some([equal("state", state), *neither], None, [], limit)
+
+    async def has_unpublished(self, project: str, id: str) -> bool:
+        """Tell whether events of a job wait to be published."""
+        return await self._aggregates.has_unpublished(project, id)
 
     async def rendering(self) -> list[OwnedJob]:
         """Return every job that is leased."""
-        return await self._all([equal("state", RENDERING)], None, ["look_time"])
+        return await self._all([equal("state", RENDERING)], None, LOOK_ORDER)
 
     async def ahead_of(self, job: Job, limit: int) -> int:
         """Return how many jobs stand in line before this one, counted to ``limit``."""

@@ -38,8 +38,14 @@ class StoredSubmissions:
         """Note that every job exists."""
         await self._aggregates.change(project, id, lambda submission: Change(replace(submission, fanned_out=True)))
 
-    async def unfinished(self, before: float, limit: int) -> list[OwnedSubmission]:
-        """Return submissions of every project that are older than a time and not fanned out."""
+    async def unfinished(self, before: float, limit: int, token: str) -> tuple[list[OwnedSubmission], str]:
+        """Return submissions of every project that are older than a time and not fanned out, and the next page's token.
+
+        The oldest come first.
+        """
         where = [equal("fanned_out", False), at_most("create_time", before)]
-        found, _ = await self._aggregates.page(where, project=None, order=["create_time"], limit=limit)
-        return [OwnedSubmission(stored.project, stored.aggregate, stored.traceparent) for stored in found]
+        found, next_token = await self._aggregates.page(
+            where, project=None, order=["create_time"], limit=limit, token=token
+        )
+        owned = [OwnedSubmission(stored.project, stored.aggregate, stored.traceparent) for stored in found]
+        return owned, next_token

@@ -85,4 +85,4 @@ class QueueGauges:
             measure(QUEUE_DEPTH, depth, {JOB_STATE: state})
         first, _ = await self._jobs.page(IN_LINE, project=None, order=["line_key"], limit=1)
         now = self._clock.now()
-        measure(QUEUE_AGE, max((now - stored.aggregate.ready_time for stored in first), default=0.0))
+        measure(QUEUE_AGE, max(0.0, *(now - stored.aggregate.ready_time for stored in first)) if first else 0.0)

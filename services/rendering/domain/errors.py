@@ -59,6 +59,14 @@ class CastIncomplete(ContinuityError):
 
 
 @dataclass(eq=False)
+class PromptMissing(ContinuityError):
+    """Nobody answered with a prompt, or the reason why there is none, however often it was asked for."""
+
+    template = "no prompt came within {limit_s:.0f} s"
+    limit_s: float
+
+
+@dataclass(eq=False)
 class RendererDown(Unavailable):
     """The renderer does not answer; the job waits."""
 

@@ -14,8 +14,13 @@ from dataclasses import dataclass
 TOP_PRIORITY = 100
 TAGS = 10**16
 """Tags of one priority; with 101 priorities, keys fit a signed 64-bit integer."""
+ARRIVALS = 10**15
+"""From here on a tag is none: a version before them had times of arrival in their stead, in microseconds."""
 MAX_OPEN_S = 600.0
 """A reservation whose submission was not written by then never will be: no call takes as long."""
+
+OPEN_LIMIT = 32
+"""Reservations that are kept. Whoever has more submissions on the way at once may find its place a little too good."""
 
 
 def queue_key(priority: int, tag: int) -> int:
@@ -28,6 +33,11 @@ def tag_of(key: int) -> int:
     return key % TAGS
 
 
+def key_in_line(priority: int, key: int) -> int:
+    """Return the place at which a job comes into line: its own, or before all that have tags where it has none."""
+    return key if tag_of(key) < ARRIVALS else queue_key(priority, 0)
+
+
 @dataclass(frozen=True)
 class Reservation:
     """Tags that were handed out for a submission whose jobs may not all exist yet."""
@@ -38,7 +48,7 @@ class Reservation:
 
 @dataclass(frozen=True)
 class QueueTail:
-    """The end of a project's line in one priority. ``open`` are the latest reservations, oldest first."""
+    """The end of a project's line in one priority. ``open`` are the latest reservations, oldest first, 32 at most."""
 
     last_tag: int = 0
     open: tuple[Reservation, ...] = ()
@@ -61,4 +71,4 @@ def reserved(
     """
     still_open = tuple(each for each in tail.open if each.submission_id not in closed)
     behind = drawn_tag if empty and not still_open else max(drawn_tag, tail.last_tag)
-    return QueueTail(behind + shots, (*still_open, reservation))
+    return QueueTail(behind + shots, (*still_open, reservation)[-OPEN_LIMIT:])

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from continuity.kernel.errors import ContinuityError
+from continuity.kernel.looks import Patience
 from continuity.kernel.values import Change, Failure
 from services.rendering.domain.cast import CastMember, FrozenCast
-from services.rendering.domain.errors import CastIncomplete, JobExpired, JobFinished
+from services.rendering.domain.errors import CastIncomplete, JobExpired, JobFinished, PromptMissing
 from services.rendering.domain.events import KeyframeCancelled, KeyframeFailed, RenderRequested
-from services.rendering.domain.fair_queue import queue_key
+from services.rendering.domain.fair_queue import key_in_line, queue_key
 from services.rendering.domain.keyframe import Keyframe, Prompt
 from services.rendering.domain.shot import Shot
 from services.rendering.domain.submission import Submission
@@ -30,7 +32,28 @@ LOOKED_AT = (WAITING, REQUESTED, READY)
 
 CAST_LOOK_S, LONGEST_CAST_LOOK_S = 2.0, 60.0
 PROMPT_LOOK_S, LONGEST_LOOK_S = 60.0, 600.0
-"""The longest that anything but an expiry waits for; what is to wait twice as long was written by a wrong clock."""
+"""The longest that a job out of line waits; what is to wait twice as long was written by a wrong clock."""
+LINE_LOOK_S = 3_600.0
+"""One that may expire in line is looked at this often: were it only then, those with a long time to live would hide
+what a wrong clock has put far ahead."""
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """How long a job waits for its cast, and for its prompt, while somebody looks after it."""
+
+    cast_s: float
+    prompt_s: float
+
+    @property
+    def cast(self) -> Patience:
+        """How its cast is waited for."""
+        return Patience(CAST_LOOK_S, LONGEST_CAST_LOOK_S, self.cast_s)
+
+    @property
+    def prompt(self) -> Patience:
+        """How its prompt is waited for."""
+        return Patience(PROMPT_LOOK_S, LONGEST_LOOK_S, self.prompt_s)
 
 
 @dataclass(frozen=True)
@@ -38,7 +61,7 @@ class Job:
     """``lease_token`` fences the worker that renders; ``waiting_for`` is the id that the cast lacks.
 
     ``queue_key`` is the job's place among all others, ``line_key`` the same while a worker may take it. The reconciler
-    looks at an unfinished job at ``look_time``.
+    looks at an unfinished job at ``look_time``, and has looked ``looks`` times since it is in its state.
     """
 
     id: str
@@ -55,6 +78,7 @@ class Job:
     update_time: float
     line_key: int | None = None
     look_time: float | None = None
+    looks: int = 0
     expire_time: float | None = None
     waiting_for: str | None = None
     cast: tuple[CastMember, ...] = ()
@@ -79,14 +103,16 @@ class Job:
 
     def is_due(self, now: float) -> bool:
         """Whether it is time to look at the job."""
-        if self.look_time is None or self.state not in LOOKED_AT:
+        if self.state not in LOOKED_AT:
             return False
-        too_far = self.look_time != self.expire_time and self.look_time > now + 2 * LONGEST_LOOK_S
-        return self.look_time <= now or too_far
+        if self.look_time is None:
+            return self.line_key is None  # a version that knew neither has left it
+        longest_s = LONGEST_LOOK_S if self.line_key is None else LINE_LOOK_S
+        return self.look_time <= now or self.look_time > now + 2 * longest_s
 
-    def look_at(self, time: float | None) -> float | None:
+    def look_at(self, time: float) -> float:
         """Return when to look at the job that need not be looked at before ``time``: no later than when it expires."""
-        return min((each for each in (time, self.expire_time) if each is not None), default=None)
+        return time if self.expire_time is None else min(time, self.expire_time)
 
 
 def submitted(submission: Submission, position: int, now: float) -> Job:
@@ -123,6 +149,7 @@ def cast_found(job: Job, cast: FrozenCast, now: float) -> Change[Job] | None:
         location=cast.location.content if cast.location else None,
         requested_time=now,
         update_time=now,
+        looks=0,
         look_time=job.look_at(now + PROMPT_LOOK_S),
     )
     return Change(frozen, [requested(frozen)])
@@ -147,12 +174,14 @@ def prompted(job: Job, prompt: Prompt, now: float) -> Change[Job] | None:
     if job.state != REQUESTED:
         return None
     ready = replace(job, state=READY, prompt=prompt, ready_time=now, update_time=now)
-    return Change(in_line(ready))
+    return Change(in_line(ready, now))
 
 
-def in_line(job: Job) -> Job:
-    """Return the job at its place in the line."""
-    return replace(job, line_key=job.queue_key, look_time=job.look_at(None))
+def in_line(job: Job, now: float) -> Job:
+    """Return the job at its place in the line; it need not be looked at there unless it may expire."""
+    key = key_in_line(job.priority, job.queue_key)
+    look_time = None if job.expire_time is None else job.look_at(now + LINE_LOOK_S)
+    return replace(job, queue_key=key, line_key=key, look_time=look_time)
 
 
 def prompt_failed(job: Job, failure: Failure, now: float) -> Change[Job] | None:
@@ -160,28 +189,33 @@ def prompt_failed(job: Job, failure: Failure, now: float) -> Change[Job] | None:
     return failed(job, failure, now) if job.state == REQUESTED else None
 
 
-def looked_at(job: Job, now: float, cast_deadline_s: float) -> Change[Job] | None:
+def looked_at(job: Job, now: float, deadlines: Deadlines, *, unpublished: bool = False) -> Change[Job] | None:
     """Do what is due of a job that nobody else moves; None when nothing is.
 
-    One that waits for its cast is looked at again after as long as it has waited so far, and ends at the deadline; one
-    without its prompt asks for it again, less and less often, for the prompts service may only be behind; one that
-    waits for its next attempt stands in line again.
+    One that waits for its cast is looked at again, less and less often, and ends at the deadline; so does one without
+    its prompt, which asks for it again, for the prompts service may only be behind; while what it has asked is still
+    ``unpublished`` it neither asks again nor comes nearer to the deadline. One that waits for its next attempt stands
+    in line again, and so does one that an older version left without a place.
     """
     if not job.is_due(now):
         return None
     if late := expired(job, now):
         return late
     if job.state == READY:
-        return Change(in_line(job))
+        return Change(in_line(job, now))
+    if job.state == REQUESTED and unpublished:
+        return Change(replace(job, look_time=job.look_at(now + PROMPT_LOOK_S)))
+    pause_s = (deadlines.cast if job.state == WAITING else deadlines.prompt).pause_s(job.looks + 1)
+    if not pause_s:
+        return failed(job, Failure.of(_missing(job, deadlines)), now)
+    waiting = replace(job, looks=job.looks + 1, look_time=job.look_at(now + pause_s))
+    return Change(waiting, [requested(job)] if job.state == REQUESTED else [])
+
+
+def _missing(job: Job, deadlines: Deadlines) -> ContinuityError:
     if job.state == REQUESTED:
-        pause_s = min(max(now - job.requested_time, PROMPT_LOOK_S), LONGEST_LOOK_S)
-        return Change(replace(job, look_time=job.look_at(now + pause_s)), [requested(job)])
-    waited_s = now - job.create_time
-    if waited_s >= cast_deadline_s:
-        lacks = CastIncomplete(missing=job.waiting_for or "", limit_s=cast_deadline_s)
-        return failed(job, Failure.of(lacks), now)
-    pause_s = min(max(waited_s, CAST_LOOK_S), LONGEST_CAST_LOOK_S, cast_deadline_s - waited_s)
-    return Change(replace(job, look_time=job.look_at(now + pause_s)))
+        return PromptMissing(limit_s=deadlines.prompt_s)
+    return CastIncomplete(missing=job.waiting_for or "", limit_s=deadlines.cast_s)
 
 
 def expired(job: Job, now: float) -> Change[Job] | None:

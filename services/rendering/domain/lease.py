@@ -85,7 +85,7 @@ def lease_lapsed(job: Job, token: str, until: float, now: float) -> Change[Job] 
 
 def _back(job: Job, now: float, delay_s: float = 0.0) -> Job:
     ready = replace(job, state=READY, lease_token="", update_time=now)
-    return replace(ready, look_time=job.look_at(now + delay_s)) if delay_s else in_line(ready)
+    return replace(ready, look_time=job.look_at(now + delay_s)) if delay_s else in_line(ready, now)
 
 
 def _leased(job: Job, token: str) -> bool:

@@ -16,7 +16,6 @@ from services.rendering.domain.job import Job
 from services.rendering.entrypoints.mapping import job_message, progress_message, shots_asked
 from services.rendering.handlers.cancel_job import CancelJob
 from services.rendering.handlers.find_jobs import FindJobs
-from services.rendering.handlers.ports import KeyframeFiles
 from services.rendering.handlers.stores import Jobs
 from services.rendering.handlers.submit_shots import SubmitShots
 from services.rendering.handlers.watch_jobs import WatchJobs
@@ -30,7 +29,6 @@ class RenderServicer(pb_grpc.RenderServiceServicer):
     """``continuity.api.rendering.v1.RenderService``."""
 
     jobs: Jobs
-    files: KeyframeFiles
     submit: SubmitShots
     find: FindJobs
     watch: WatchJobs
@@ -44,7 +42,7 @@ class RenderServicer(pb_grpc.RenderServiceServicer):
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
         """Return one job."""
         job, position = await self.find(current_project(), request.job_id)
-        return pb.GetJobResponse(job=job_message(job, position))
+        return pb.GetJobResponse(job=job_message(job, position), image_url=self.find.image_url(job))
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
         """Return a page of jobs."""
@@ -73,5 +71,5 @@ class RenderServicer(pb_grpc.RenderServiceServicer):
         if isinstance(update, Job):
             return pb.WatchJobsResponse(job=job_message(update))
         wanted = include_previews and update.preview is not None
-        jpeg = await self.files.read(update.preview.key) if wanted and update.preview else b""
+        jpeg = await self.find.preview(update.preview) if wanted and update.preview else b""
         return pb.WatchJobsResponse(progress=progress_message(update, jpeg))

@@ -9,6 +9,7 @@ from continuity.api.events.v1 import character_events_pb2 as characters
 from continuity.api.events.v1 import location_events_pb2 as locations
 from continuity.api.events.v1 import prompt_events_pb2 as prompts
 from continuity.kernel.values import Failure
+from continuity.messaging.envelope import Event
 from continuity.messaging.handling import Subscription
 from continuity.messaging.topics import Topic
 from continuity.wire.conversion import closed, from_message
@@ -48,6 +49,9 @@ def subscriptions(freeze: FreezeCast, take: TakePrompts, topics: Mapping[str, To
         event = from_message(message, _Failed)
         await take.failed(project, event.job_id, event.failure)
 
+    async def prompt_given_up(event: Event, failure: Failure) -> None:
+        await take.give_up(event.project, event.subject, failure)
+
     return [
         Subscription(
             topics["continuity.character.v1"],
@@ -60,5 +64,6 @@ def subscriptions(freeze: FreezeCast, take: TakePrompts, topics: Mapping[str, To
         Subscription(
             topics["continuity.prompt.v1"],
             {prompts.PromptBuilt: prompt_built, prompts.PromptFailed: prompt_failed},
+            prompt_given_up,
         ),
     ]

@@ -12,6 +12,8 @@ from services.rendering.handlers.stores import Jobs
 
 COUNT_AGAIN_S = 1.0
 COUNT_SOONER_S = 0.1
+COUNTING_SHARE = 0.02
+"""Of the time, that a tally may spend on counting: where that takes long, counts are up to ``COUNT_AGAIN_S`` old."""
 NEARLY_FULL = 0.9
 """The share of the limit above which counts are to be fresher."""
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
@@ -28,6 +30,7 @@ class Tally:
         self._now = now
         self._counted = 0
         self._count_time: float | None = None
+        self._count_s = 0.0
         self._writing = 0
         self._written = 0
         self._drained_per_s = 0.0
@@ -47,6 +50,11 @@ class Tally:
         """How old the count is."""
         return float("inf") if self._count_time is None else self._now() - self._count_time
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the count is as new as it can be without counting all the time."""
+        return self.age_s <= min(COUNT_AGAIN_S, max(COUNT_SOONER_S, self._count_s / COUNTING_SHARE))
+
     async def count(self) -> None:
         """Count anew, and measure how fast shots have finished since the last time."""
         began, age_s, written = self._now(), self.age_s, self._written
@@ -55,6 +63,7 @@ class Tally:
             drained = max(0, self._counted + written - counted) / age_s
             self._drained_per_s = (self._drained_per_s + drained) / 2 if self._drained_per_s else drained
         self._counted, self._count_time = counted, began
+        self._count_s = self._now() - began
         self._written -= written
 
     def begin(self, shots: int) -> None:
@@ -77,7 +86,8 @@ class Admission:
     """Admits shots while fewer than ``max_unfinished`` are unfinished, and half of that in one project.
 
     Within one process the limits are exact. Another process's shots are seen when they are counted: together they go
-    over by what the others are just writing, and by what they take on within 0.1 s.
+    over by what the others are just writing, and by what they take on within 0.1 s; within a second where a count takes
+    as long as it does of a hundred thousand.
     """
 
     def __init__(self, jobs: Jobs, max_unfinished: int, now: Callable[[], float] = monotonic) -> None:
@@ -106,7 +116,7 @@ class Admission:
     async def _require_room(self, tally: Tally, shots: int) -> None:
         if tally.age_s > COUNT_AGAIN_S:
             await tally.count()
-        if tally.unfinished + shots > NEARLY_FULL * tally.limit and tally.age_s > COUNT_SOONER_S:
+        if tally.unfinished + shots > NEARLY_FULL * tally.limit and not tally.is_fresh:
             await tally.count()
         if tally.unfinished + shots > tally.limit:
             whose = "of everybody" if tally is self._everybody else "of one project"

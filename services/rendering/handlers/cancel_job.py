@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from continuity.kernel.clock import Clock
-from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import Job, cancelled
 from services.rendering.handlers.ports import Progress
 from services.rendering.handlers.stores import Jobs
@@ -22,5 +21,5 @@ class CancelJob:
     async def __call__(self, project: str, job_id: str) -> Job:
         """Return the job, cancelled. Raises ``JobMissing`` and ``JobFinished``."""
         job = await self.jobs.change(project, job_id, lambda job: cancelled(job, self.clock.now()))
-        await self.progress.tell(project, RenderProgressed(job.id, job.state))
+        await self.progress.tell(project, job)
         return job

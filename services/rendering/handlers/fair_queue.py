@@ -12,7 +12,6 @@ from services.rendering.handlers.stores import Jobs, Queues, Submissions
 
 INTERVAL_S = 1.0
 """How old what other processes have drawn may be: whoever comes anew gains that much at most."""
-LOOKED_AT_ONCE = 16
 
 
 class FairQueue:
@@ -60,9 +59,8 @@ class FairQueue:
         return (await self._queues.extend(project, priority, extended)).last_tag - shots + 1
 
     async def _closed(self, project: str, tail: QueueTail) -> set[str]:
-        oldest = tail.open[:LOOKED_AT_ONCE]
-        closed = await asyncio.gather(*(self._is_closed(project, each) for each in oldest))
-        return {each.submission_id for each, is_closed in zip(oldest, closed, strict=True) if is_closed}
+        closed = await asyncio.gather(*(self._is_closed(project, each) for each in tail.open))
+        return {each.submission_id for each, is_closed in zip(tail.open, closed, strict=True) if is_closed}
 
     async def _is_closed(self, project: str, reservation: Reservation) -> bool:
         submission = await self._submissions.find(project, reservation.submission_id)

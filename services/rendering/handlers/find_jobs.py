@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from continuity.kernel.errors import ContinuityError
+from continuity.kernel.values import ObjectRef
 from services.rendering.domain.errors import KeyframeMissing
 from services.rendering.domain.job import Job
 from services.rendering.handlers.ports import KeyframeFiles
 from services.rendering.handlers.stores import Jobs
+
+_log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 256 * 1024
 MOST_AHEAD = 1_000
@@ -35,3 +40,15 @@ class FindJobs:
         data = await self.files.read(job.keyframe.object.key)
         for start in range(0, len(data), CHUNK_BYTES):
             yield data[start : start + CHUNK_BYTES]
+
+    def image_url(self, job: Job) -> str:
+        """Return where the keyframe can be read; empty until it is rendered, and where objects have no addresses."""
+        return self.files.address(job.keyframe.object.key) if job.keyframe else ""
+
+    async def preview(self, preview: ObjectRef) -> bytes:
+        """Return a preview, empty when it cannot be read: the next one will do."""
+        try:
+            return await self.files.read(preview.key)
+        except ContinuityError as error:
+            _log.warning("a step is told without its preview: %s", error)
+            return b""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from continuity.kernel.clock import Clock
 from continuity.kernel.errors import ContinuityError, Full, Unavailable
 from continuity.kernel.values import Change, Failure
-from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import Job
 from services.rendering.domain.lease import attempt_failed, lease_renewed
 from services.rendering.handlers.ports import Progress
@@ -18,6 +17,8 @@ from services.rendering.handlers.stores import Jobs, OwnedJob
 
 RETRY_DELAY_S = 2.0
 WRITE_AGAIN_S = 0.5
+PATIENCE_S = 600.0
+"""How long a worker keeps what it has done while the store is away; that is as long as an attempt may take."""
 
 
 @dataclass(eq=False)
@@ -30,6 +31,7 @@ class HeldJob:
     jobs: Jobs
     progress: Progress
     clock: Clock
+    patience_s: float = PATIENCE_S
 
     async def keep(self, work: asyncio.Task[None]) -> None:
         """Renew the lease for as long as the work goes on; stop the work when the lease is gone."""
@@ -47,8 +49,12 @@ class HeldJob:
         await self.change(lambda job: attempt_failed(job, self.token, failure, now, retry_after_s=delay_s))
 
     async def change(self, decide: Callable[[Job], Change[Job] | None]) -> None:
-        """Write what became of the job, again for as long as a lease lasts: the work is done already."""
-        until = asyncio.get_running_loop().time() + self.lease_s
+        """Write what became of the job, for ``patience_s`` and however many leases that is: the work is done already.
+
+        Nobody can renew or take over a lease while the store is away. Where it was away for this worker alone, another
+        one may have the job, and then nothing is written.
+        """
+        until = asyncio.get_running_loop().time() + self.patience_s
         while True:
             try:
                 return await self.write(decide)
@@ -59,8 +65,7 @@ class HeldJob:
 
     async def write(self, decide: Callable[[Job], Change[Job] | None]) -> None:
         """Write what became of the job, and tell of it."""
-        job = await self._decided(decide)
-        await self.progress.tell(self.owned.project, RenderProgressed(job.id, job.state))
+        await self.progress.tell(self.owned.project, await self._decided(decide))
 
     async def _is_lost(self) -> bool:
         until = self.clock.now() + self.lease_s

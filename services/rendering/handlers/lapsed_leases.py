@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from continuity.kernel.clock import Clock
+from continuity.kernel.errors import Full, Unavailable
 from continuity.kernel.values import Change
-from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import READY, Job
 from services.rendering.domain.lease import lease_lapsed
 from services.rendering.handlers.ports import Progress
@@ -60,12 +60,19 @@ class LapsedLeases:
                 sighting = known
             self._seen[owned.project, owned.job.id] = sighting
             if now - sighting.since >= self.lease_s:
-                await self._take_back(owned)
+                await self._lapsed(owned)
 
     async def take_all_back(self) -> None:
         """Take every leased job back at once. For when all workers there could be are known to be dead."""
         for owned in await self.jobs.rendering():
             await self._take_back(owned)
+
+    async def _lapsed(self, owned: OwnedJob) -> None:
+        try:
+            await self._take_back(owned)
+        except (Unavailable, Full):
+            self._seen.clear()  # it can be read but takes no writes, a renewal as little as this one
+            raise
 
     async def _take_back(self, owned: OwnedJob) -> None:
         now, lease = self.clock.now(), owned.job
@@ -80,6 +87,6 @@ class LapsedLeases:
         if change is None:
             return
         self.taken_back += 1
-        await self.progress.tell(owned.project, RenderProgressed(job.id, job.state))
+        await self.progress.tell(owned.project, job)
         if job.state == READY:
             self.signal.there_is_work()

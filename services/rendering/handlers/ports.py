@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,12 +69,20 @@ class KeyframeFiles(Protocol):
         """Return the bytes under a key. Raises ``ContinuityError``."""
         ...
 
+    def address(self, key: str) -> str:
+        """Return where anybody may read the bytes for an hour or longer; empty where nobody can."""
+        ...
+
+
+Word: TypeAlias = Job | RenderProgressed
+"""A job as it was written when its state changed, or a step. From other processes no jobs come: they are to be read."""
+
 
 class Progress(Protocol):
     """Tells everybody who watches. Nothing is lost when it fails: the job is the truth."""
 
-    async def tell(self, project: str, progress: RenderProgressed) -> None:
-        """Send once; never raises for a broker that is away."""
+    async def tell(self, project: str, word: Word) -> None:
+        """Send once; never raises for a broker that is away. A job is told when its document is durable."""
         ...
 
     def listen(self, project: str, job_ids: Sequence[str]) -> ProgressFeed:
@@ -85,11 +93,11 @@ class Progress(Protocol):
 class ProgressFeed(Protocol):
     """What is told of some jobs. Bounded: when the reader is slow the oldest is dropped."""
 
-    async def next(self, timeout_s: float) -> RenderProgressed | None:
+    async def next(self, timeout_s: float) -> Word | None:
         """Return the next word, or None when none comes within the time."""
         ...
 
-    def waiting(self) -> list[RenderProgressed]:
+    def waiting(self) -> list[Word]:
         """Return the words that wait already."""
         ...
 

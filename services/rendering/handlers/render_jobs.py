@@ -55,11 +55,14 @@ class RenderJobs:
     lease_s: float = LEASE_S
     slots: int = 1
     observer: Observer = UNOBSERVED
+    hand_back_s: float = HAND_BACK_S
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     works: dict[HeldJob, asyncio.Task[None]] = field(default_factory=dict)
     drawing: set[HeldJob] = field(default_factory=set)
     freed: asyncio.Event = field(default_factory=asyncio.Event)
-    up_until: float = 0.0
+    leasing: asyncio.Task[list[HeldJob]] | None = None
+    is_up: bool = False
+    check_time: float = 0.0
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -75,22 +78,39 @@ class RenderJobs:
         """Begin with the first jobs of the queue; return how many: none while the renderer is down."""
         if not await self._renderer_is_up():
             return 0
-        token, now = new_id(), self.clock.now()
-        leased = await self.jobs.lease(now, now + self.lease_s, token, room)
-        for owned in leased:
-            self.queue.drawn(owned.job)
-            self._begin(HeldJob(owned, token, self.lease_s, self.jobs, self.progress, self.clock))
+        self.leasing = asyncio.create_task(self._lease(room))
+        leased = await asyncio.shield(self.leasing)
+        self.leasing = None
+        for held in leased:
+            self.queue.drawn(held.owned.job)
+            self._begin(held)
         return len(leased)
 
     async def stop(self) -> None:
-        """Hand back what is being drawn, and finish what is being stored, within a limit."""
+        """Hand back what is being leased or drawn, and finish what is being stored, within a limit."""
         for held in self.drawing:
             self.works[held].cancel()
-        if self.works:
-            await asyncio.wait(self.works.values(), timeout=HAND_BACK_S)
-        for work in self.works.values():
-            work.cancel()
-        await asyncio.gather(*self.works.values(), return_exceptions=True)
+        ends = [*self.works.values(), asyncio.create_task(self._hand_back_leased())]
+        await asyncio.wait(ends, timeout=self.hand_back_s)
+        for end in ends:
+            end.cancel()
+        await asyncio.gather(*ends, return_exceptions=True)
+
+    async def _lease(self, room: int) -> list[HeldJob]:
+        token, now = new_id(), self.clock.now()
+        leased = await self.jobs.lease(now, now + self.lease_s, token, room)
+        return [HeldJob(owned, token, self.lease_s, self.jobs, self.progress, self.clock) for owned in leased]
+
+    async def _hand_back_leased(self) -> None:
+        """Hand back what nobody has begun: the store writes a lease even if nobody waits for its answer any more."""
+        if self.leasing is not None:
+            leased = await self.leasing
+            await asyncio.gather(*(self._hand_back(held) for held in leased))
+
+    async def _hand_back(self, held: HeldJob) -> None:
+        with contextlib.suppress(TimeoutError, ContinuityError):
+            async with asyncio.timeout(self.hand_back_s):
+                await held.write(lambda job: handed_back(job, held.token, self.clock.now()))
 
     async def _begun(self, room: int) -> int:
         try:
@@ -125,14 +145,14 @@ class RenderJobs:
     async def _renderer_is_up(self) -> bool:
         """Ask once a second, and after every attempt that found it down."""
         now = asyncio.get_running_loop().time()
-        if now < self.up_until:
-            return True
-        try:
-            await self.renderer.check()
-        except RendererDown:
-            return False
-        self.up_until = now + CHECK_S
-        return True
+        if now >= self.check_time:
+            try:
+                await self.renderer.check()
+                self.is_up = True
+            except RendererDown:
+                self.is_up = False
+            self.check_time = now + CHECK_S
+        return self.is_up
 
     def interrupt(self, job_id: str) -> None:
         """Stop working on a job at once: somebody cancelled it."""
@@ -154,9 +174,7 @@ class RenderJobs:
             # This process stops: the job goes back without blame.
             task.cancel()
             await asyncio.wait([task])
-            with contextlib.suppress(TimeoutError, ContinuityError):
-                async with asyncio.timeout(HAND_BACK_S):
-                    await held.write(lambda job: handed_back(job, held.token, self.clock.now()))
+            await self._hand_back(held)
             raise
         finally:
             keeper.cancel()
@@ -176,7 +194,7 @@ class RenderJobs:
         except TimeoutError:
             await held.blame(Failure.of(AttemptTooLong(timeout_s=timeout_s)), retryable=True)
         except RendererDown as error:
-            self.up_until = 0.0
+            self.check_time = 0.0
             failure, now = Failure.of(error), self.clock.now()
             await held.change(lambda job: interrupted(job, token, failure, DOWN_DELAY_S, now))
         except PictureMissing as error:
@@ -194,7 +212,7 @@ class RenderJobs:
             await held.change(lambda job: rendered(job, token, keyframe, self.clock.now()))
 
     async def _render(self, held: HeldJob, task: RenderTask) -> Keyframe:
-        await self.progress.tell(task.project, RenderProgressed(task.job.id, RENDERING))
+        await self.progress.tell(task.project, task.job)
         started = self.clock.now()
         picture = await self._drawn(task)
         drawn = self.clock.now()

@@ -59,10 +59,6 @@ class Jobs(Protocol):
         """Change a job that the caller has just leased or changed; return it as it is then."""
         ...
 
-    async def of_submission(self, project: str, submission_id: str) -> list[Job]:
-        """Return all jobs of a submission in the order of its shots."""
-        ...
-
     async def page(self, project: str, state: str, submission_id: str, limit: int, token: str) -> tuple[list[Job], str]:
         """Return jobs, newest first; an empty state or submission means every one."""
         ...
@@ -77,6 +73,14 @@ class Jobs(Protocol):
 
     async def last_due(self, state: str, limit: int) -> list[OwnedJob]:
         """Return those jobs in a state that are to be looked at the furthest ahead."""
+        ...
+
+    async def astray(self, state: str, limit: int) -> list[OwnedJob]:
+        """Return jobs in a state that have neither a place in line nor a time to be looked at."""
+        ...
+
+    async def has_unpublished(self, project: str, id: str) -> bool:
+        """Tell whether events of a job wait to be published."""
         ...
 
     async def rendering(self) -> list[OwnedJob]:
@@ -111,8 +115,11 @@ class Submissions(Protocol):
         """Note that every job exists."""
         ...
 
-    async def unfinished(self, before: float, limit: int) -> list[OwnedSubmission]:
-        """Return submissions of every project that are older than a time and not fanned out."""
+    async def unfinished(self, before: float, limit: int, token: str) -> tuple[list[OwnedSubmission], str]:
+        """Return submissions of every project that are older than a time and not fanned out, and the next page's token.
+
+        The oldest come first.
+        """
         ...
 
 

@@ -65,7 +65,7 @@ class SubmitShots:
     async def fan_out(self, project: str, submission: Submission) -> list[Job]:
         """Make the jobs that are missing and return all; doing it twice makes them once."""
         if submission.fanned_out:
-            return await self.jobs.of_submission(project, submission.id)
+            return await self._jobs(project, submission)
         now = self.clock.now()
         wanted = [submitted(submission, position, now) for position in range(len(submission.shots))]
         cast: dict[str, CastEntry | None] = {}
@@ -74,7 +74,10 @@ class SubmitShots:
             made += await self._add(project, wanted[start : start + BATCH], cast)
         self._note_fanned_out(project, submission.id)
         jobs = [job for job in made if job is not None]
-        return jobs if len(jobs) == len(wanted) else await self.jobs.of_submission(project, submission.id)
+        return jobs if len(jobs) == len(wanted) else await self._jobs(project, submission)
+
+    async def _jobs(self, project: str, submission: Submission) -> list[Job]:
+        return await self.jobs.several(project, [submission.job_id(shot) for shot in submission.shots])
 
     def _note_fanned_out(self, project: str, submission_id: str) -> None:
         """Note that all jobs exist, for which nobody needs to wait: else the reconciler finds that they do."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from continuity.kernel.clock import Clock
 from continuity.kernel.values import Failure
-from services.rendering.domain.events import RenderProgressed
-from services.rendering.domain.job import Job, prompt_failed, prompted
+from services.rendering.domain.errors import JobMissing
+from services.rendering.domain.job import prompt_failed, prompted
 from services.rendering.domain.keyframe import Prompt
 from services.rendering.handlers.ports import Progress
 from services.rendering.handlers.stores import Jobs
@@ -26,13 +27,17 @@ class TakePrompts:
     async def built(self, project: str, job_id: str, prompt: Prompt) -> None:
         """Take a prompt."""
         now = self.clock.now()
-        await self._tell(project, await self.jobs.change(project, job_id, lambda job: prompted(job, prompt, now)))
+        job = await self.jobs.change(project, job_id, lambda job: prompted(job, prompt, now))
+        await self.progress.tell(project, job)
         self.signal.there_is_work()
 
     async def failed(self, project: str, job_id: str, failure: Failure) -> None:
         """Take the reason why there is no prompt."""
         now = self.clock.now()
-        await self._tell(project, await self.jobs.change(project, job_id, lambda job: prompt_failed(job, failure, now)))
+        job = await self.jobs.change(project, job_id, lambda job: prompt_failed(job, failure, now))
+        await self.progress.tell(project, job)
 
-    async def _tell(self, project: str, job: Job) -> None:
-        await self.progress.tell(project, RenderProgressed(job.id, job.state))
+    async def give_up(self, project: str, job_id: str, failure: Failure) -> None:
+        """Take the reason why an answer cannot be taken; nothing happens where there is no job."""
+        with suppress(JobMissing):
+            await self.failed(project, job_id, failure)

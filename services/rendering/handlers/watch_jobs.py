@@ -11,7 +11,7 @@ from continuity.kernel.clock import Clock
 from services.rendering.domain.errors import SubmissionMissing, WatchesFull
 from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import FINISHED, Job
-from services.rendering.handlers.ports import Progress, ProgressFeed
+from services.rendering.handlers.ports import Progress, ProgressFeed, Word
 from services.rendering.handlers.stores import Jobs, Submissions
 
 LOOK_AGAIN_S = 2.0
@@ -47,7 +47,10 @@ class Watches:
 
 @dataclass(frozen=True)
 class WatchJobs:
-    """Reads documents first and listens from before that, so that nothing falls between."""
+    """Reads documents first and listens from before that, so that nothing falls between.
+
+    A job that is written here is told as it was written; what other processes tell is read.
+    """
 
     jobs: Jobs
     submissions: Submissions
@@ -55,9 +58,7 @@ class WatchJobs:
     clock: Clock
     watches: Watches = field(default_factory=Watches)
 
-    async def __call__(
-        self, project: str, job_ids: Sequence[str], submission_id: str
-    ) -> AsyncIterator[Job | RenderProgressed]:
+    async def __call__(self, project: str, job_ids: Sequence[str], submission_id: str) -> AsyncIterator[Word]:
         """Yield jobs and steps. Raises ``JobMissing``, ``SubmissionMissing`` and ``WatchesFull``."""
         if submission_id:
             job_ids = await self._of(project, submission_id)
@@ -69,25 +70,22 @@ class WatchJobs:
             finally:
                 feed.close()
 
-    async def _updates(
-        self, project: str, job_ids: Sequence[str], feed: ProgressFeed
-    ) -> AsyncIterator[Job | RenderProgressed]:
+    async def _updates(self, project: str, job_ids: Sequence[str], feed: ProgressFeed) -> AsyncIterator[Word]:
         watched = _Watched()
-        asked: Sequence[str] = job_ids
+        known: Sequence[Job] = await self.jobs.several(project, job_ids)
         while True:
-            read = await self.jobs.several(project, asked) if asked else []
-            for job in read:
+            for job in known:
                 if watched.moved(job):
                     yield job
-            if not watched.states:
+            if not watched.open:
                 return
-            if read:
-                await asyncio.sleep(watched.spread_s(ENDS_S))
+            await asyncio.sleep(watched.spread_s(ENDS_S))
             words = await _next_words(feed, watched.wake_time(self.clock.now()) - self.clock.now())
             for word in words:
                 if watched.heard(word):
                     yield word
-            asked = watched.to_read(self.clock.now(), silent=not words)
+            told, asked = watched.due(self.clock.now(), silent=not words)
+            known = [*told, *await self.jobs.several(project, asked)] if asked else told
 
     async def _of(self, project: str, submission_id: str) -> list[str]:
         submission = await self.submissions.find(project, submission_id)
@@ -96,54 +94,76 @@ class WatchJobs:
         return [submission.job_id(shot) for shot in submission.shots]
 
 
-async def _next_words(feed: ProgressFeed, timeout_s: float) -> list[RenderProgressed]:
-    """Return the last word on each job that there is a word on; none when none comes within the time."""
+async def _next_words(feed: ProgressFeed, timeout_s: float) -> list[Word]:
+    """Return the last state of each job that was told of, and its last step since; none when no word comes in time."""
     first = await feed.next(timeout_s) if timeout_s > 0 else None
     if first is None:
         return []
-    return list({word.job_id: word for word in (first, *feed.waiting())}.values())
+    jobs: dict[str, Job] = {}
+    steps: dict[str, RenderProgressed] = {}
+    for word in (first, *feed.waiting()):
+        if not isinstance(word, Job):
+            steps[word.job_id] = word
+        elif word.update_time >= jobs.get(word.id, word).update_time:
+            jobs[word.id] = word
+            steps.pop(word.id, None)
+    return [*jobs.values(), *steps.values()]
 
 
 @dataclass
 class _Watched:
-    """What a watch knows of jobs that are not finished: the state that it has told, and the last one heard of."""
+    """What a watch knows of jobs that are not finished: their state as it was shown, and what was told since."""
 
-    states: dict[str, str] = field(default_factory=dict)
-    changed: dict[str, str] = field(default_factory=dict)
+    open: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """State and time of its update, by job."""
+    changed: dict[str, Word] = field(default_factory=dict)
     look_time: float = 0.0
     change_time: float = 0.0
 
     def moved(self, job: Job) -> bool:
-        """Take a document; tell whether its state is new."""
-        is_new = job.state != self.states.get(job.id)
-        self.states[job.id] = job.state
+        """Take a job as it was written; tell whether its state is new."""
+        is_new = job.id not in self.open or self.open[job.id][0] != job.state
+        self.open[job.id] = job.state, job.update_time
         self.changed.pop(job.id, None)
         if job.finished:
-            del self.states[job.id]
+            del self.open[job.id]
         return is_new
 
-    def heard(self, word: RenderProgressed) -> bool:
-        """Take a word; tell whether it is of a step in the state that was told."""
-        known = self.states.get(word.job_id)
-        if known is not None and known != word.state:
-            self.changed[word.job_id] = word.state
-        return known == word.state
+    def heard(self, word: Word) -> bool:
+        """Take a word; tell whether it is of a step in the state that was shown."""
+        id = word.id if isinstance(word, Job) else word.job_id
+        if id not in self.open:
+            return False
+        state, time = self.open[id]
+        if word.state == state and id not in self.changed:
+            return not isinstance(word, Job)
+        before = self.changed.get(id)
+        if isinstance(word, Job):
+            # What another process has told may be newer: then the document says which.
+            unsure = word.update_time < time or isinstance(before, RenderProgressed)
+            self.changed[id] = RenderProgressed(id, word.state) if unsure else word
+        elif before is None or before.state != word.state:
+            self.changed[id] = word
+        return False
 
     def wake_time(self, now: float) -> float:
-        """Return when documents are to be read though no word comes."""
-        self.look_time = self.look_time or now + max(LOOK_AGAIN_S, len(self.states) / LOOKS_PER_S)
+        """Return when something is to be shown or read though no word comes."""
+        self.look_time = self.look_time or now + max(LOOK_AGAIN_S, len(self.open) / LOOKS_PER_S)
         return min(self.look_time, self.change_time) if self.changed else self.look_time
 
-    def to_read(self, now: float, *, silent: bool) -> list[str]:
-        """Return the jobs whose documents are to be read now."""
+    def due(self, now: float, *, silent: bool) -> tuple[list[Job], list[str]]:
+        """Return the jobs that are to be shown now as they were told, and those whose documents are to be read."""
         if silent and not self.changed:
             self.look_time = 0.0
-            return list(self.states)
+            return [], list(self.open)
+        words = list(self.changed.values())
         if silent or now >= self.change_time:
             self.change_time = now + self.spread_s(CHANGES_S)
-            return list(self.changed)
-        return [id for id, state in self.changed.items() if state in FINISHED]
+        else:
+            words = [word for word in words if word.state in FINISHED]
+        told = [word for word in words if isinstance(word, Job)]
+        return told, [word.job_id for word in words if isinstance(word, RenderProgressed)]
 
     def spread_s(self, longest_s: float) -> float:
-        """Return for how long changes gather before their documents are read: where few jobs are open, hardly."""
-        return min(longest_s, len(self.states) * GATHER_S)
+        """Return for how long changes gather: where few jobs are open, hardly."""
+        return min(longest_s, len(self.open) * GATHER_S)

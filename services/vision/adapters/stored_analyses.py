@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from continuity.documents.port import Collection, DocumentExists, equal
+from continuity.documents.port import Collection, DocumentExists, DocumentMissing, equal
 from continuity.kernel.ids import derived_id
 from continuity.kernel.values import Change
 from continuity.messaging.repository import Aggregates
-from services.vision.domain.analysis import AnalysisRecord
+from services.vision.domain.analysis import AnalysisRecord, answered
 from services.vision.domain.errors import AnalysisMissing
 
 ANALYSES = Collection("analyses", listings=(("character_id", "-version"),))
@@ -21,11 +21,18 @@ class StoredAnalyses:
     async def add(self, project: str, change: Change[AnalysisRecord]) -> None:
         """Write an answer; nothing happens when this version of the character has one."""
         record = change.aggregate
-        id = derived_id("analysis", record.character_id, record.version)
         try:
-            await self._aggregates.add(project, id, change)
+            await self._aggregates.add(project, _id(record.character_id, record.version), change)
         except DocumentExists:
             return
+
+    async def tell_again(self, project: str, character_id: str, version: int) -> bool:
+        """Tell the answer to this version of the character once more; False when there is none."""
+        try:
+            await self._aggregates.change(project, _id(character_id, version), answered)
+        except DocumentMissing:
+            return False
+        return True
 
     async def latest(self, project: str, character_id: str) -> AnalysisRecord:
         """Return the newest answer for a character. Raises ``AnalysisMissing``."""
@@ -35,3 +42,7 @@ class StoredAnalyses:
         if not found:
             raise AnalysisMissing(character_id=character_id)
         return found[0].aggregate
+
+
+def _id(character_id: str, version: int) -> str:
+    return derived_id("analysis", character_id, version)

@@ -129,11 +129,16 @@ class AnalysisRecord:
 
 def seen(character_id: str, version: int, analysis: Analysis) -> Change[AnalysisRecord]:
     """Record what was seen."""
-    record = AnalysisRecord(character_id, version, analysis, None)
-    return Change(record, [CharacterAnalyzed(character_id, analysis)])
+    return answered(AnalysisRecord(character_id, version, analysis, None))
 
 
 def not_seen(character_id: str, version: int, failure: Failure) -> Change[AnalysisRecord]:
     """Record why nothing was seen."""
-    record = AnalysisRecord(character_id, version, None, failure)
-    return Change(record, [CharacterAnalysisFailed(character_id, failure)])
+    return answered(AnalysisRecord(character_id, version, None, failure))
+
+
+def answered(record: AnalysisRecord) -> Change[AnalysisRecord]:
+    """Tell of an answer, for the first time or again."""
+    if record.analysis is not None:
+        return Change(record, [CharacterAnalyzed(record.character_id, record.analysis)])
+    return Change(record, [CharacterAnalysisFailed(record.character_id, record.failure or Failure("UNKNOWN", ""))])

@@ -19,7 +19,7 @@ def subscription(analyze: AnalyzeCharacter, topics: Mapping[str, Topic]) -> Subs
         await analyze(project, event.character_id, event.version, event.name, event.picture.key)
 
     async def given_up(event: Event, failure: Failure) -> None:
-        message = pb.CharacterIngested.FromString(event.payload)
-        await analyze.give_up(event.project, message.character_id, message.version, failure)
+        version = pb.CharacterIngested.FromString(event.payload).version
+        await analyze.give_up(event.project, event.subject, version, failure)
 
     return Subscription(topics["continuity.character.v1"], {pb.CharacterIngested: ingested}, given_up)

@@ -15,6 +15,10 @@ class Analyses(Protocol):
         """Write an answer; nothing happens when this version of the character has one."""
         ...
 
+    async def tell_again(self, project: str, character_id: str, version: int) -> bool:
+        """Tell the answer to this version of the character once more; False when there is none."""
+        ...
+
     async def latest(self, project: str, character_id: str) -> AnalysisRecord:
         """Return the newest answer for a character. Raises ``AnalysisMissing``."""
         ...

@@ -1,7 +1,10 @@
-"""One embedded broker, store and consumer group for the module: joining a group takes seconds. Each test has a lane."""
+"""One broker, store and consumer group for the module: joining a group takes seconds. Each test has a lane.
+
+The broker is the embedded one and, for tests with the marker ``infra``, a real Kafka.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +17,8 @@ from continuity.documents.sqlite import SqliteDocuments
 from continuity.kernel.ids import new_id
 from continuity.kernel.values import Failure
 from continuity.messaging import verdict
-from continuity.messaging.bus import EventBus
+from continuity.messaging.administration import ensure_topics
+from continuity.messaging.bus import FETCH_WAIT_S, EventBus
 from continuity.messaging.cause import current_cause
 from continuity.messaging.connection import KafkaConnection
 from continuity.messaging.consumer import Consumer, Subscription
@@ -22,9 +26,9 @@ from continuity.messaging.embedded_broker import EMBEDDED_FETCH_WAIT_S, Embedded
 from continuity.messaging.envelope import Event
 from continuity.messaging.held_events import HeldEvents, held_collection
 from continuity.messaging.record import Record
-from continuity.messaging.topics import Topic
+from continuity.messaging.topics import Topic, broker_topics
 
-LANES = 60
+LANES = 48
 PATIENCE_S = 20.0
 
 Handler = Callable[[str, CharacterDeleted], Awaitable[None]]
@@ -109,31 +113,62 @@ class Lane:
 
 
 def topic_named(name: str) -> Topic:
-    return Topic(name, "test", "id", 4, None, ("screening",), ("CharacterDeleted",), f"{name}.dead", outbox=True)
+    return Topic(name, "test", "id", 2, None, ("screening",), ("CharacterDeleted",), f"{name}.dead", outbox=True)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def broker() -> AsyncIterator[EmbeddedBroker]:
+@dataclass(frozen=True)
+class Broker:
+    """A running broker; ``create`` makes topics with what belongs to them."""
+
+    bootstrap_servers: str
+    fetch_wait_s: float
+    create: Callable[[Iterable[Topic]], Awaitable[None]]
+
+
+@pytest_asyncio.fixture(
+    scope="module",
+    loop_scope="module",
+    params=["embedded", pytest.param("kafka", marks=[pytest.mark.infra, pytest.mark.slow])],
+)
+async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
+    if request.param == "kafka":
+        yield on_kafka(request.getfixturevalue("kafka").address)
+        return
     running = EmbeddedBroker()
-    yield running
+    yield embedded(running)
     running.close()
 
 
+def on_kafka(address: str) -> Broker:
+    async def create(topics: Iterable[Topic]) -> None:
+        await ensure_topics(KafkaConnection(address), broker_topics({topic.name: topic for topic in topics}))
+
+    return Broker(address, FETCH_WAIT_S, create)
+
+
+def embedded(running: EmbeddedBroker) -> Broker:
+    async def create(topics: Iterable[Topic]) -> None:
+        await running.create(broker_topics({topic.name: topic for topic in topics}))
+
+    return Broker(running.bootstrap_servers, EMBEDDED_FETCH_WAIT_S, create)
+
+
 @pytest.fixture(scope="module")
-def new_bus(broker: EmbeddedBroker) -> Callable[[str], EventBus]:
+def new_bus(broker: Broker) -> Callable[[str], EventBus]:
     """Make another bus on the broker."""
     return lambda service: EventBus(
-        KafkaConnection(broker.bootstrap_servers), service, fetch_wait_s=EMBEDDED_FETCH_WAIT_S
+        KafkaConnection(broker.bootstrap_servers), service, fetch_wait_s=broker.fetch_wait_s
     )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lanes(
-    broker: EmbeddedBroker, new_bus: Callable[[str], EventBus], tmp_path_factory: pytest.TempPathFactory
+    broker: Broker, new_bus: Callable[[str], EventBus], tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[list[Lane]]:
     bus, undertaker = new_bus("screening"), new_bus("undertaker")
-    made = [Lane(topic_named(f"continuity.lane-{number}.v1"), bus) for number in range(LANES)]
-    await broker.create(name for lane in made for name in (lane.topic.name, lane.topic.dead_letter))
+    studio = new_id()  # a real broker has the lanes of other modules, too
+    made = [Lane(topic_named(f"continuity.{studio}.lane-{number}.v1"), bus) for number in range(LANES)]
+    await broker.create(lane.topic for lane in made)
     path = tmp_path_factory.mktemp("held") / "documents.sqlite3"
     documents = await SqliteDocuments(path, [held_collection("screening")]).open()
     held, checkpoints = HeldEvents(documents, "screening"), Checkpointed()
@@ -169,21 +204,31 @@ def lane(lanes: list[Lane], monkeypatch: pytest.MonkeyPatch) -> Lane:
     return lane
 
 
-@pytest.fixture
-def event(lane: Lane) -> Callable[..., OutgoingEvent]:
-    """Make an event for the lane."""
+@pytest.fixture(scope="module")
+def event_of() -> Callable[..., OutgoingEvent]:
+    """Make an event for a topic."""
 
-    def make(key: str = "a", version: int = 1, **changes: Any) -> OutgoingEvent:
+    def make(topic: str, key: str, version: int = 1, **changes: Any) -> OutgoingEvent:
         values = {
             "id": new_id(),
             "source": "continuity/test",
             "type": "CharacterDeleted",
-            "topic": lane.topic.name,
+            "topic": topic,
             "key": key,
             "project": "default",
             "time": 1_700_000_000.0,
             "payload": CharacterDeleted(character_id=key, version=version).SerializeToString(),
         }
         return OutgoingEvent(**(values | changes))
+
+    return make
+
+
+@pytest.fixture
+def event(lane: Lane, event_of: Callable[..., OutgoingEvent]) -> Callable[..., OutgoingEvent]:
+    """Make an event for the lane."""
+
+    def make(key: str = "a", version: int = 1, **changes: Any) -> OutgoingEvent:
+        return event_of(key=key, version=version, **({"topic": lane.topic.name} | changes))
 
     return make

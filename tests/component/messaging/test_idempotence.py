@@ -22,7 +22,7 @@ from continuity.api.vision.v1.analysis_pb2 import Analysis
 from continuity.documents import Ref
 from continuity.documents.sqlite import SqliteDocuments
 from continuity.kernel.ids import derived_id
-from continuity.kernel.values import Change, Failure, ObjectRef
+from continuity.kernel.values import Change, ObjectRef
 from continuity.messaging.handling import Handling
 from continuity.messaging.record import Record
 from continuity.messaging.relay import Relay
@@ -56,9 +56,12 @@ from services.rendering.handlers.freeze_cast import FreezeCast
 from services.rendering.handlers.take_prompts import TakePrompts
 from services.rendering.handlers.work import WorkSignal
 from services.vision.adapters.stored_analyses import ANALYSES, StoredAnalyses
-from services.vision.domain.analysis import AnalysisRecord, not_seen
+from services.vision.domain.analysis import AnalysisRecord
 from services.vision.entrypoints import subscribers as vision_subscribers
 from services.vision.entrypoints.mapping import CODEC as VISION_CODEC
+from services.vision.handlers.analyze_character import AnalyzeCharacter
+from tests.unit.vision.fakes import FixedAnalyzer
+from tests.unit.vision.test_words import ALL
 
 TOPICS = load_topics()
 PROJECT = "film"
@@ -136,7 +139,9 @@ async def characters_scene(scene):
 def photographs():
     return [
         record(
-            "continuity.character.v1", who, characters.CharacterIngested(character_id=who, version=version, name=who)
+            "continuity.character.v1",
+            who,
+            characters.CharacterIngested(character_id=who, version=version, name=who, picture=FIGURE),
         )
         for who in ("ward", "reyes")
         for version in (1, 2)
@@ -146,10 +151,9 @@ def photographs():
 async def vision_scene(scene):
     stored = StoredAnalyses(scene.aggregates(AnalysisRecord, ANALYSES, VISION_CODEC))
 
-    async def look(project, id, version, name, key):
-        await stored.add(project, not_seen(id, version, Failure("NO_FACE", f"there is no face of {name}")))
-
-    scene.subscribe("vision", vision_subscribers.subscription(look, TOPICS))
+    pictures = SimpleNamespace(read=AsyncMock(return_value=b""))
+    analyze = AnalyzeCharacter(stored, FixedAnalyzer(ALL), pictures)
+    scene.subscribe("vision", vision_subscribers.subscription(analyze, TOPICS))
     return photographs()
 
 

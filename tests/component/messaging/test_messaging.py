@@ -172,6 +172,10 @@ POISON = {
     "a header without a value": lambda good: (good.payload, changed(good, ce_id=None)),
     "a header that is no text": lambda good: (b"x", [("ce_id", b"\xff\xfe\xfd"), ("odd", b"\x80")]),
     "a thousand headers": lambda good: (b"x", [(f"h{number}", b"v" * 60) for number in range(1_000)]),
+    "headers that are longer as text": lambda good: (
+        b"x" * MAX_EVENT_BYTES,
+        [(f"h{number}", b"\xff" * 700) for number in range(80)],
+    ),
     "more than a dead letter holds": lambda good: (b"x" * 1_063_700, []),
 }
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -16,6 +17,8 @@ from continuity.api.characters.v1.character_service_pb2 import (
 )
 from continuity.api.matting.v1.matting_service_pb2 import GetMatteRequest
 from continuity.api.vision.v1.vision_service_pb2 import GetAnalysisRequest
+from services.characters.adapters.stored_characters import CHARACTERS
+from services.characters.domain.character import INGESTED
 from tests.component.services.conftest import PHOTOGRAPHS, encoded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -152,3 +155,17 @@ async def test_of_many_requests_for_one_name_at_once_one_wins(crew, grey):
     lost = [one for one in made if isinstance(one, grpc.aio.AioRpcError)]
     assert len(won) == 1
     assert [error.code() for error in lost] == [grpc.StatusCode.ALREADY_EXISTS] * 7
+
+
+async def test_a_character_whose_answers_were_lost_long_ago_becomes_ready_with_the_same_ones(crew, house, grey):
+    ready = await crew.ready("Ward", grey)
+    documents = house.platform.documents
+    stored = await documents.get(CHARACTERS, crew.project, ready.id)
+    lost = {"state": INGESTED, "analysis": None, "figure": None, "figure_source": "", "matting_failure": None}
+    await documents.replace(CHARACTERS, replace(stored, body={**stored.body, **lost, "look_time": 1.0}))
+    assert (await crew.character(ready.id)).state == pb.CHARACTER_STATE_INGESTED
+    again = (await crew.stream("WatchCharacter", WatchCharacterRequest(id=ready.id)))[-1].character
+    assert again.state == pb.CHARACTER_STATE_READY
+    assert again.analysis == ready.analysis
+    assert (again.figure, again.figure_source) == (ready.figure, ready.figure_source)
+    assert (again.matting_failure, again.analysis_failure) == (ready.matting_failure, ready.analysis_failure)

@@ -1,17 +1,16 @@
-"""Who is first where two change the same job, and that the queue is fair and whole, on the embedded store."""
+"""Who is first where two change the same job, and that the queue is fair and whole, on every store."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
-from continuity.documents.port import Ref
-from continuity.documents.sqlite import SqliteDocuments
+from continuity.documents.port import Document, Documents, Ref
 from continuity.kernel.values import Change
 from continuity.messaging.repository import Aggregates
 from continuity.objects.references import DocumentReferences
@@ -19,9 +18,23 @@ from services.rendering.adapters.stored_jobs import JOBS, PAGE, StoredJobs
 from services.rendering.adapters.stored_jobs import KEYFRAME as KEYFRAME_FIELD
 from services.rendering.adapters.stored_queues import DRAWN, QUEUES, Drawn, StoredQueues
 from services.rendering.adapters.stored_submissions import SUBMISSIONS, StoredSubmissions
+from services.rendering.domain.cast import FrozenCast
 from services.rendering.domain.errors import JobFinished, JobMissing
 from services.rendering.domain.fair_queue import QueueTail
-from services.rendering.domain.job import CANCELLED, FINISHED, READY, RENDERING, SUCCEEDED, Job, cancelled
+from services.rendering.domain.job import (
+    CANCELLED,
+    FINISHED,
+    READY,
+    RENDERING,
+    REQUESTED,
+    SUCCEEDED,
+    WAITING,
+    Deadlines,
+    Job,
+    cancelled,
+    cast_found,
+    looked_at,
+)
 from services.rendering.domain.lease import attempt_failed, lease_lapsed, rendered
 from services.rendering.domain.submission import Submission
 from services.rendering.entrypoints.mapping import CODEC
@@ -49,7 +62,7 @@ class NoRelay:
 class Process:
     """The repositories of one process on the store."""
 
-    documents: SqliteDocuments
+    documents: Documents
 
     def __post_init__(self) -> None:
         self.jobs = StoredJobs(self._of(Job, JOBS))
@@ -69,15 +82,10 @@ class Process:
 
 
 @pytest.fixture
-async def processes(tmp_path: Path) -> AsyncIterator[tuple[Process, Process]]:
+async def processes(open_documents: Callable[..., Awaitable[Documents]]) -> tuple[Process, Process]:
     """Two that share one store."""
-    stores = [
-        await SqliteDocuments(tmp_path / "documents.sqlite3", (JOBS, SUBMISSIONS, QUEUES, DRAWN)).open()
-        for _ in range(2)
-    ]
-    yield Process(stores[0]), Process(stores[1])
-    for store in stores:
-        await store.close()
+    stores = [await open_documents(JOBS, SUBMISSIONS, QUEUES, DRAWN) for _ in range(2)]
+    return Process(stores[0]), Process(stores[1])
 
 
 @pytest.fixture
@@ -138,6 +146,24 @@ async def test_a_cancellation_of_a_job_in_line_and_its_lease_leave_nothing_half_
         assert (ended.state, ended.line_key, ended.lease_token) == (CANCELLED, None, "")
         assert await here.ends_told(job) == [CANCELLED]
     assert await here.jobs.lease(200.0, 210.0, TOKEN, 1) == []
+
+
+async def test_workers_that_are_stopped_while_they_lease_strand_no_job(house):
+    jobs = many(READY, 40)
+    await house.add(*jobs)
+    held = ScriptedRenderer()
+    held.may_go_on.clear()
+    tools = (held, InMemoryFiles(), SpokenProgress(), SetClock(), WorkSignal())
+    workers = [RenderJobs(house.jobs, house.queue, *tools, lease_s=1e6, slots=2) for _ in range(20)]
+    running = [asyncio.create_task(worker.run()) for worker in workers]
+    while not all(worker.leasing for worker in workers):
+        await asyncio.sleep(0)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    left = await house.jobs.several(PROJECT, [job.id for job in jobs])
+    assert {(job.state, job.attempts, job.lease_token) for job in left} == {(READY, 0, "")}
+    assert await house.jobs.ahead_of(replace(left[0], queue_key=41), 100) == 40
 
 
 async def test_eight_workers_of_two_processes_lease_every_job_once_and_in_order(processes):
@@ -232,7 +258,65 @@ async def test_a_job_that_waits_for_its_next_attempt_is_not_leased_and_not_count
     assert [owned.job.id for owned in await house.jobs.due(READY, 300.0, 10)] == [first.id]
 
 
+async def test_jobs_whose_time_is_over_are_found_the_longest_over_first(house):
+    await house.add(*(job_in(READY, shot(n), id=f"take-{n}", time_to_live=n * 10.0) for n in (3, 1, 2, 9)))
+    await house.add(job_in(READY, shot(5)), job_in(SUCCEEDED, shot(6), id="done", time_to_live=1.0))
+    assert [owned.job.expire_time for owned in await house.jobs.due(READY, 130.0, 10)] == [110.0, 120.0, 130.0]
+
+
 async def test_keyframes_that_jobs_point_at_are_known_to_be_referenced(house):
     await house.add(*many(SUCCEEDED, 1))
     referenced = DocumentReferences(house.documents, (JOBS, KEYFRAME_FIELD))
     assert await referenced([KEYFRAME.object.key, "film/keyframes/other.png"]) == {KEYFRAME.object.key}
+
+
+async def test_a_job_whose_events_wait_in_its_outbox_is_known_to_have_asked(house: Process) -> None:
+    job = job_in(WAITING)
+    await house.add(job)
+    assert not await house.jobs.has_unpublished(PROJECT, job.id)
+    await house.jobs.change(PROJECT, job.id, lambda job: cast_found(job, FrozenCast(), 102.0))
+    assert await house.jobs.has_unpublished(PROJECT, job.id)
+
+
+async def test_jobs_of_a_version_that_knew_no_line_are_found_and_drawn(house: Process) -> None:
+    newer = ("line_key", "look_time", "expire_time", "last_failure")
+    for state in (READY, REQUESTED, WAITING, RENDERING, SUCCEEDED):
+        body = TypeAdapter(Job).dump_python(replace(job_in(state), id=state), mode="json")
+        old = {name: value for name, value in body.items() if name not in newer} | {"not_before": 0.0}
+        await house.documents.insert(JOBS, Document(PROJECT, state, 0, old))
+    await house.add(*many(READY, 3))
+    for state in (READY, REQUESTED, WAITING):
+        assert [owned.job.id for owned in await house.jobs.astray(state, 10)] == [state]
+    assert READY not in {owned.job.id for owned in await house.jobs.lease(1.0, 2.0, "early", 3)}
+    (found,) = await house.jobs.astray(READY, 10)
+    await house.jobs.change(PROJECT, READY, lambda job: looked_at(job, 200.0, Deadlines(600.0, 600.0)))
+    assert await house.jobs.astray(READY, 10) == []
+    assert [owned.job.id for owned in await house.jobs.lease(1.0, 2.0, TOKEN, 3)] == [found.job.id]
+
+
+async def test_a_job_that_was_just_added_is_changed_without_being_read(house, monkeypatch):
+    (job,) = many(REQUESTED, 1)
+    await house.add(job)
+
+    async def unread(*_: object) -> Document:
+        raise AssertionError("it was read")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.documents, "get", unread)
+        assert (await house.jobs.change(PROJECT, job.id, lambda job: cancelled(job, 9.0))).state == CANCELLED
+    assert (await house.jobs.get(PROJECT, job.id)).state == CANCELLED
+
+
+async def test_a_job_that_was_just_added_and_that_another_process_has_changed_since_is_read(processes):
+    here, elsewhere = processes
+    (job,) = many(REQUESTED, 1)
+    await here.add(job)
+    await elsewhere.jobs.change(PROJECT, job.id, lambda job: cancelled(job, 9.0))
+    seen: list[str] = []
+
+    def note(job: Job) -> Change[Job]:
+        seen.append(job.state)
+        return Change(replace(job, attempts=3))
+
+    assert (await here.jobs.change(PROJECT, job.id, note)).state == CANCELLED
+    assert seen == [REQUESTED, CANCELLED]

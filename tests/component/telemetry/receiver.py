@@ -16,6 +16,11 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metric
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from continuity.telemetry.names import JOB_ID, RENDER
+
+SUBMIT = "continuity.api.rendering.v1.RenderService/SubmitShots"
+TRITON = "inference.GRPCInferenceService/ModelStreamInfer"
+
 
 @dataclass
 class Collector:
@@ -53,6 +58,16 @@ class Collector:
 def attributes(of: Any) -> dict[str, Any]:
     """Return the attributes of a span, a resource or a point."""
     return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in of.attributes}
+
+
+def roots(spans: list[Span]) -> list[Span]:
+    """Return the spans with which the trace begins."""
+    return [span for span in spans if not span.parent_span_id]
+
+
+def rendered(spans: list[Span]) -> dict[str, Span]:
+    """Return the last attempt to render of each job, by the job's id."""
+    return {attributes(span)[JOB_ID]: span for span in spans if span.name == RENDER.name}
 
 
 class _Traces(trace_service_pb2_grpc.TraceServiceServicer):

@@ -11,28 +11,21 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from continuity.telemetry.names import (
     ATTRIBUTES,
     EVENT_TYPE,
-    JOB_ID,
     METRICS,
     OPERATIONS,
     RPC_STATUS,
 )
 from tests.component.telemetry.conftest import NAMED, SECRETS, SHOTS, Filmed
-from tests.component.telemetry.receiver import attributes
+from tests.component.telemetry.receiver import SUBMIT, TRITON, attributes, rendered, roots
 
 pytestmark = [pytest.mark.triton, pytest.mark.slow]
 
-SUBMIT = "continuity.api.rendering.v1.RenderService/SubmitShots"
-TRITON = "inference.GRPCInferenceService/ModelStreamInfer"
 STAGES = {
     "send continuity.render.v1": {"RenderRequested", "KeyframeRendered"},
     "process continuity.render.v1": {"RenderRequested"},
     "send continuity.prompt.v1": {"PromptBuilt"},
     "process continuity.prompt.v1": {"PromptBuilt"},
 }
-
-
-def roots(spans: list[Span]) -> list[Span]:
-    return [span for span in spans if not span.parent_span_id]
 
 
 def submission_traces(filmed: Filmed) -> list[list[Span]]:
@@ -43,10 +36,6 @@ def submission_traces(filmed: Filmed) -> list[list[Span]]:
         if span.name == SUBMIT and span.kind == Span.SPAN_KIND_CLIENT and attributes(span)[RPC_STATUS] == "OK"
     ]
     return [filmed.collector.traces()[trace_id] for trace_id in accepted]
-
-
-def rendered(spans: list[Span]) -> dict[str, Span]:
-    return {attributes(span)[JOB_ID]: span for span in spans if span.name == "render"}
 
 
 def test_every_span_but_the_first_of_a_trace_has_its_parent(filmed: Filmed) -> None:

@@ -11,7 +11,7 @@ from services.characters.domain.character import INGESTED, Character, analyzed, 
 from services.characters.domain.errors import CharacterMissing, CharacterNameTaken, LocationMissing
 from services.characters.domain.location import Location, saved
 from services.characters.domain.names import name_key
-from services.characters.handlers.ports import Picture
+from services.characters.handlers.ports import OwnedCharacter, Picture
 
 PROJECT = "film"
 MATTE = ObjectRef("film/mattes/1", "11", 3, "image/png")
@@ -69,9 +69,12 @@ class InMemoryCharacters:
     def __init__(self, *characters: Character) -> None:
         self.stored = {(PROJECT, one.id): one for one in characters}
         self.events: list[object] = []
+        self.reads = 0
         self.before_write: Callable[[], Awaitable[object]] | None = None
+        self.unpublished: set[tuple[str, str]] = set()
 
     async def get(self, project: str, id: str) -> Character:
+        self.reads += 1
         if (project, id) not in self.stored:
             raise CharacterMissing(id=id)
         return self.stored[project, id]
@@ -83,8 +86,9 @@ class InMemoryCharacters:
     async def add(self, project: str, change: Change[Character]) -> None:
         await self._somebody_else()
         new = change.aggregate
-        if (project, new.id) in self.stored or await self.named(project, new.name):
-            raise CharacterNameTaken(name=new.name, id=new.id)
+        namesake = await self.named(project, new.name)
+        if (project, new.id) in self.stored or namesake:
+            raise CharacterNameTaken(name=new.name, id=namesake.id if namesake else new.id)
         self._write(project, change)
 
     async def change(self, project: str, id: str, decide: Callable[[Character], Change[Character] | None]) -> Character:
@@ -93,9 +97,16 @@ class InMemoryCharacters:
         if change is not None:
             namesake = await self.named(project, change.aggregate.name)
             if change.aggregate.name_key and namesake and namesake.id != id:
-                raise CharacterNameTaken(name=change.aggregate.name, id=id)
+                raise CharacterNameTaken(name=namesake.name, id=namesake.id)
             self._write(project, change)
         return self.stored[project, id]
+
+    async def unanswered(self, limit: int) -> list[OwnedCharacter]:
+        found = [OwnedCharacter(project, one) for (project, _), one in self.stored.items() if one.state == INGESTED]
+        return sorted(found, key=lambda owned: owned.character.look_time or 0.0)[:limit]
+
+    async def has_unpublished(self, project: str, id: str) -> bool:
+        return (project, id) in self.unpublished
 
     def _write(self, project: str, change: Change[Character]) -> None:
         self.stored[project, change.aggregate.id] = change.aggregate
@@ -157,3 +168,6 @@ class InMemoryPictures:
         sha256 = hashlib.sha256(data).hexdigest()
         self.stored[f"{project}/characters/{sha256}"] = data
         return ObjectRef(f"{project}/characters/{sha256}", sha256, len(data), content_type)
+
+    def address(self, picture: ObjectRef) -> str:
+        return f"https://cdn.example.org/{picture.key}"

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from continuity.kernel.errors import InvalidValue
+from continuity.kernel.looks import Patience
 from services.characters.domain.character import (
     DELETED,
     INGESTED,
@@ -204,6 +205,15 @@ async def test_a_watch_shows_every_version_and_ends_when_the_character_is_ready(
         answer = service.answers.analyzed if one.version == 1 else service.answers.matting_failed
         await answer(PROJECT, made.id, "seen" if one.version == 1 else FAILURE)
     assert seen == [(1, INGESTED), (2, INGESTED), (3, READY)]
+
+
+async def test_a_watch_reads_less_and_less_often_while_nothing_changes_and_then_ends():
+    service = Service()
+    made = await service.create(WARD)
+    reads = service.characters.reads
+    watch = FindCharacter(service.characters, Patience(0.001, 0.004, 0.02)).watch(PROJECT, made.id)
+    assert [one.version async for one in watch] == [1]
+    assert service.characters.reads - reads == 8  # after 1 + 2 + 4 + 4 + 4 + 4 + 1 ms
 
 
 async def test_a_watch_of_a_character_that_is_deleted_meanwhile_says_that_it_is_gone():

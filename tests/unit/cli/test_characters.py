@@ -21,6 +21,13 @@ def test_an_added_character_is_one_json_document(run: Run, photo: Path) -> None:
     assert added["photo"]["size_bytes"] == photo.stat().st_size
 
 
+def test_an_added_or_shown_character_tells_where_its_image_is(run: Run, photo: Path) -> None:
+    added = run("character", "add", "Ward", photo, "--json").json
+    assert added["image_url"] == f"https://cdn/{added['id']}"
+    assert run("character", "show", "Ward", "--json").json["image_url"] == added["image_url"]
+    assert added["image_url"] in run("character", "show", "Ward").out
+
+
 def test_characters_are_listed_by_name(run: Run, photo: Path) -> None:
     for name in ("Ward", "Reyes", "Adams"):
         run("character", "add", name, photo)

@@ -41,6 +41,25 @@ def test_watching_a_failure_ends_with_1(run: Run, submission: str, studio: Studi
     assert "[1/1] 1-2 failed: the renderer gave up" in ended.err
 
 
+def test_a_failed_job_is_shown_with_the_reason(run: Run, submission: str, studio: Studio) -> None:
+    studio.failing_shots.add(("1", 2))
+    run("jobs", "watch", "--submission", submission)
+    shown = run("jobs", "show", f"{submission}-job-1").out
+    assert "RENDERER_FAILED: the renderer gave up" in shown
+
+
+def test_no_line_of_a_table_ends_with_blanks(run: Run, submission: str) -> None:
+    for out in (run("jobs", "list").out, run("jobs", "show", f"{submission}-job-1").out):
+        assert out == "".join(f"{line.rstrip()}\n" for line in out.splitlines())
+
+
+def test_a_slip_in_the_name_of_a_variable_is_told(run: Run, submission: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTINUITY_PROJET", "noir")
+    ended = run("jobs", "list", "--json")
+    assert "did you mean CONTINUITY_PROJECT?" in ended.err
+    assert len(ended.json["jobs"]) == 3
+
+
 def test_a_finished_job_is_shown_with_prompt_and_keyframe(run: Run, submission: str) -> None:
     run("jobs", "watch", "--submission", submission)
     shown = run("jobs", "show", f"{submission}-job-1")
@@ -48,6 +67,14 @@ def test_a_finished_job_is_shown_with_prompt_and_keyframe(run: Run, submission: 
     assert "previz 1" in shown.out
     assert "render 0.25 s" in shown.out
     assert run("jobs", "show", f"{submission}-job-1", "--json").json["keyframe"]["seed"] == 7
+
+
+def test_a_shown_job_tells_where_its_keyframe_is_once_it_is_rendered(run: Run, submission: str) -> None:
+    assert run("jobs", "show", f"{submission}-job-1", "--json").json["image_url"] is None
+    run("jobs", "watch", "--submission", submission)
+    url = run("jobs", "show", f"{submission}-job-1", "--json").json["image_url"]
+    assert url == f"https://cdn/{submission}-job-1.png"
+    assert url in run("jobs", "show", f"{submission}-job-1").out
 
 
 def test_a_job_is_cancelled(run: Run, submission: str, studio: Studio) -> None:

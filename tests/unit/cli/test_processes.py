@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from continuity.cli.runtime import read_record
+from deploy.local.processes import ProcessId
 from tests.unit.client.studio import Studio
 
 ROOT = Path(__file__).resolve().parents[3]
 LAUNCHER = ROOT / "bin" / "continuity"
+END_LIMIT_S = 20
 
 FAKE_RUNTIME = """
 import asyncio, fcntl, json, os, sys
@@ -38,6 +39,7 @@ async def main():
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    asyncio.get_running_loop().add_reader(os.pidfd_open(TESTER), ended.set)
     await ended.wait()
     (HOME / "drained").touch()
     await server.stop(0)
@@ -56,8 +58,28 @@ def home(tmp_path: Path) -> Iterator[Path]:
     home = tmp_path / "home"
     home.mkdir()
     yield home
-    if record := read_record(home):
-        os.kill(record.pid, signal.SIGKILL)
+    while left := processes_below(tmp_path):
+        for process in left:
+            process.signal(signal.SIGKILL)
+            assert process.ended(END_LIMIT_S), f"process {process.pid} does not die"
+
+
+def processes_below(folder: Path) -> list[ProcessId]:
+    """Return the living processes whose home is in the folder.
+
+    There may be more of them than the one that has the runtime's lock: a second one that is slow to start takes the
+    lock, and stays, as soon as the first is dead.
+    """
+    named = f"CONTINUITY_HOME={folder}/"
+    numbers = [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if named in variables(entry)]
+    return [process for number in numbers if (process := ProcessId.of(number))]
+
+
+def variables(process: Path) -> str:
+    try:
+        return (process / "environ").read_text(errors="replace")
+    except OSError:  # it is gone, or somebody else's
+        return ""
 
 
 @pytest.fixture
@@ -73,7 +95,7 @@ def install_runtime(tmp_path: Path, source: str) -> None:
     package = tmp_path / "fake" / "services" / "embedded"
     package.mkdir(parents=True, exist_ok=True)
     (package / "__init__.py").touch()
-    (package / "__main__.py").write_text(source)
+    (package / "__main__.py").write_text(f"TESTER = {os.getpid()}  # ends with the tests, however they end\n{source}")
 
 
 def command(environment: dict[str, str], *arguments: object) -> "subprocess.Popen[str]":

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from continuity.api.rendering.v1.render_service_pb2 import SubmitShotsRequest
+from continuity.objects.port import ObjectDamaged
 from tests.unit.cli.conftest import SHOT_LIST, Run
 from tests.unit.client.studio import Studio
 
@@ -263,10 +264,30 @@ def test_a_folder_that_cannot_be_written_is_named(run: Run, shot_list: Path, tmp
 
 def test_damaged_bytes_are_not_written(run: Run, shot_list: Path, out: Path, studio: Studio) -> None:
     studio.damage = b"something else"
-    ended = run("render", shot_list, "--out", out)
-    assert ended.code == 4
-    assert "SHA-256" in ended.err
+    ended = run("render", shot_list, "--out", out, "--json")
+    assert ended.code == 1
+    assert {shot["failure"]["reason"] for shot in ended.json["shots"]} == {"KEYFRAME_DAMAGED"}
     assert not (out / "keyframes").exists()
+
+
+def test_a_keyframe_that_is_damaged_in_the_store_costs_no_other(
+    run: Run, shot_list: Path, out: Path, studio: Studio
+) -> None:
+    studio.refusals = {"DownloadKeyframe": [ObjectDamaged("default/keyframes/ab.png")]}
+    ended = run("render", shot_list, "--out", out)
+    assert ended.code == 1
+    manifest = json.loads((out / "manifest.json").read_text())
+    (lost,) = (shot for shot in manifest["shots"] if shot["file"] is None)
+    assert (lost["state"], lost["failure"]["reason"]) == ("damaged", "OBJECT_DAMAGED")
+    kept = sorted(shot["file"] for shot in manifest["shots"] if shot is not lost)
+    assert sorted(f"keyframes/{path.name}" for path in (out / "keyframes").iterdir()) == kept
+    assert (manifest["totals"]["succeeded"], manifest["totals"]["damaged"]) == (2, 1)
+    assert (out / "contact-sheet.png").is_file()
+    name = f"{lost['scene']}-{lost['shot']}"
+    first, told, hint, *_ = ended.out.splitlines()
+    assert first == f"2 of 3 keyframes are in {out / 'keyframes'}"
+    assert told == f"  {name} damaged: object default/keyframes/ab.png is damaged  (job {lost['job_id']})"
+    assert hint == f"  the same command with --again renders every shot anew, {name} with them"
 
 
 def test_progress_is_a_line_for_each_job_without_a_terminal(run: Run, shot_list: Path, out: Path) -> None:

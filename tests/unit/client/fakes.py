@@ -56,7 +56,7 @@ class Characters(character_service_pb2_grpc.CharacterServiceServicer):
         found = self._find(request.id)
         if found is None:
             await refuse(context, NotThere())
-        return character_service_pb2.GetCharacterResponse(character=found)
+        return character_service_pb2.GetCharacterResponse(character=found, image_url=f"https://cdn/{found.id}")
 
     async def ListCharacters(self, request, context):
         await self.studio.admit("ListCharacters", request, context)
@@ -168,7 +168,9 @@ class Rendering(render_service_pb2_grpc.RenderServiceServicer):
 
     async def GetJob(self, request, context):
         await self.studio.admit("GetJob", request, context)
-        return render_service_pb2.GetJobResponse(job=await self._job(request.job_id, context))
+        job = await self._job(request.job_id, context)
+        image_url = f"https://cdn/{job.id}.png" if job.HasField("keyframe") else ""
+        return render_service_pb2.GetJobResponse(job=job, image_url=image_url)
 
     async def ListJobs(self, request, context):
         await self.studio.admit("ListJobs", request, context)

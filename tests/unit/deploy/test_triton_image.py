@@ -1,6 +1,7 @@
 """The Triton image's own two programs."""
 
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -118,3 +119,14 @@ def until_healthy(serving: subprocess.Popen[str], address: str) -> None:
     while not healthy(address):
         assert serving.poll() is None, "Triton ended"
         assert time.monotonic() < deadline_s, f"{address} was never healthy"
+
+
+def test_a_child_that_vanishes_while_it_is_looked_at_hides_no_other(tmp_path: Path) -> None:
+    tasks = tmp_path / "7" / "task"
+    for thread, children_of_it in (("7", "11 12 13 "), ("8", "14 ")):
+        (tasks / thread).mkdir(parents=True)
+        (tasks / thread / "children").write_text(children_of_it)
+    for child, name, state in ((11, "sh", "S"), (13, "triton_python_b", "Z"), (14, "triton_python_b", "S")):
+        (tmp_path / f"{child}").mkdir()
+        (tmp_path / f"{child}" / "stat").write_text(f"{child} ({name}) {state} 7 7")
+    assert runpy.run_path(str(SERVE))["interpreters"](7, tmp_path) == {13: "Z", 14: "S"}

@@ -32,6 +32,15 @@ async def test_a_settled_event_waits_for_every_group_of_its_topic(store, publish
     assert await store.event_log.backlog() == 0
 
 
+async def test_the_newest_is_the_one_logged_last_whether_it_is_handled_or_not(store, publish, event):
+    assert await store.event_log.newest() == 0
+    await publish(event("e1"), event("e2"))
+    _, last = await store.event_log.pending()
+    for group in ("rendering", "gallery"):
+        await store.event_log.handled(group, ["e1", "e2"])
+    assert await store.event_log.newest() == last.seq
+
+
 async def test_an_event_comes_out_of_the_log_as_it_went_in(store, publish, event):
     await publish(event("e1"))
     (logged,) = await store.event_log.pending()

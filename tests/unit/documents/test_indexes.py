@@ -101,6 +101,9 @@ class Recorder:
     async def insert(self, collection, document, events=(), owner=""):
         return
 
+    async def outbox(self, ref, owner=None):
+        return ()
+
 
 def _plain(value):
     return tuple(value) if isinstance(value, (set, frozenset, list, tuple)) else value
@@ -160,6 +163,7 @@ async def recorded():
     held = HeldEvents(recorder, "cutting")
     await held.last_in(["x"])
     await held.full()
+    await held.waiting("x")
     await held.claim()
     await held.first_in("x")
     await held.sweep()
@@ -235,13 +239,15 @@ async def test_every_query_is_served_by_an_index_of_sqlite():
 
 def test_due_outboxes_are_found_by_an_index():
     collection = Collection("shots")
-    assert filtered(indexes(collection)[0], due_at(7.0), DUE_ORDER) == set()
+    for part in due_at(7.0, 99.0)["$or"]:  # MongoDB merges walks that are in the order already
+        assert filtered(indexes(collection)[0], part, DUE_ORDER) == set()
     connection = sqlite3.connect(":memory:")
     for statement in schema(collection).values():
         connection.execute(statement)
-    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {taken_over(collection)}", (9.0, "me", 7.0, 5))]
-    assert any("SEARCH c_shots USING COVERING INDEX c_shots_outbox" in step for step in plan), plan
-    assert not any("TEMP B-TREE" in step for step in plan)
+    for sql in taken_over(collection):
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", (9.0, "me", 7.0, 5))]
+        assert any("SEARCH c_shots USING COVERING INDEX c_shots_outbox" in step for step in plan), plan
+        assert not any("TEMP B-TREE" in step for step in plan)
 
 
 @pytest.mark.parametrize(

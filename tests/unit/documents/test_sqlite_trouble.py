@@ -252,3 +252,11 @@ async def test_an_index_that_no_longer_serves_is_removed_and_a_new_one_made(path
         sql = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'c_shots' AND sql IS NOT NULL"
         names = {row[0] for row in connection.execute(sql)}
     assert names == {"c_shots_outbox", "c_shots_i_state_queue_key_@project_@id"}
+
+
+@pytest.mark.parametrize(("pragma", "value"), [("synchronous", 2), ("journal_mode", "wal")])
+async def test_a_write_that_returned_was_flushed(store, pragma, value):
+    def asked(connection):
+        return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+
+    assert await store._database.write(asked) == value

@@ -9,6 +9,8 @@ import pytest
 from continuity.api.rendering.v1 import render_service_pb2 as pb
 from continuity.api.rendering.v1 import render_service_pb2_grpc as pb_grpc
 from continuity.documents import DocumentsUnavailable
+from continuity.documents.port import DocumentsBusy
+from continuity.hosting import hosted
 from continuity.hosting.hosted import Host, kept_running
 from continuity.rpc.channel import open_channel
 from continuity.rpc.server import PortTaken
@@ -124,21 +126,40 @@ async def test_a_background_task_that_breaks_is_logged_and_begun_again(stage, st
     assert "a reel jammed" in caplog.text
 
 
-async def test_a_task_that_breaks_again_and_again_is_begun_later_each_time_until_it_has_run_for_a_while(
-    caplog, monkeypatch
-):
+@pytest.fixture
+def quick(monkeypatch):
     monkeypatch.setattr("continuity.hosting.hosted.FIRST_RESTART_S", 0.1)
     monkeypatch.setattr("continuity.hosting.hosted.MAX_RESTART_S", 0.4)
+
+
+async def test_a_task_that_breaks_again_and_again_is_begun_later_each_time_until_it_has_run_for_a_while(quick, caplog):
     durations, now = iter([0, 0, 0, 60, 0]), [0.0]
 
     async def relay():
         for seconds in durations:
             now[0] += seconds
-            raise DocumentsUnavailable(cause="no answer")
+            raise RuntimeError("a reel jammed")
 
     await kept_running("relay", relay, lambda: now[0])
     said = [f"relay broke; it begins again in {delay} s" for delay in ("0.1", "0.2", "0.4", "0.1", "0.2")]
     assert [message.split(":")[0] for message in caplog.messages] == said
+    assert {record.levelname for record in caplog.records} == {"ERROR"}
+    assert "Traceback" in caplog.text
+
+
+async def test_what_a_task_waits_for_is_said_once_and_when_it_changes(quick, caplog):
+    away, full = DocumentsUnavailable(cause="no answer"), DocumentsBusy(1_000, 1_000)
+    breaks, now = iter([(0, away), (0, away), (0, full), (0, away), (60, away), (0, away)]), [0.0]
+
+    async def relay():
+        for seconds, error in breaks:
+            now[0] += seconds
+            raise error
+
+    await kept_running("relay", relay, lambda: now[0])
+    assert [message.partition(": ")[2] for message in caplog.messages] == [*map(str, (away, full, away, away))]
+    assert all(message.startswith("relay waits") for message in caplog.messages)
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
     assert "Traceback" not in caplog.text, "what is away is no fault of the task"
 
 
@@ -220,6 +241,65 @@ async def test_a_host_that_finds_its_port_taken_can_still_be_stopped(stage, star
         await second.start()
     await second.stop(1)
     assert stage.log[-2:] == ["bus stopped", "closed"]
+
+
+async def test_a_stop_ends_though_nothing_else_does(stage, start, monkeypatch, caplog):
+    for limit in ("CONSUMING_END_S", "TASKS_END_S", "RELAYS_END_S", "BUSES_END_S", "CLOSE_S"):
+        monkeypatch.setattr(hosted, limit, 0.01)
+    forever, ended = asyncio.Event(), []
+
+    async def hang():
+        while not forever.is_set():
+            try:
+                await forever.wait()
+            except asyncio.CancelledError:
+                ended.append("told to end")
+
+    service = stage.service(background={"worker": hang}, relay=hang, close=hang)
+    service.bus.stop_consuming = service.bus.stop = hang
+    host, _ = await start(service, stage.service("cutting"))
+    async with asyncio.timeout(10):
+        await host.stop(0)
+    assert "could not be ended within" in caplog.text
+    assert stage.log[-3:] == ["consuming stopped", "bus stopped", "closed"]
+    forever.set()
+
+
+async def test_workers_hand_back_while_consuming_is_still_being_stopped(stage, start):
+    handed_back = asyncio.Event()
+
+    async def work():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            handed_back.set()
+
+    async def stop_consuming():
+        await handed_back.wait()
+        stage.log.append("consuming stopped")
+
+    service = stage.service(background={"worker": work})
+    service.bus.stop_consuming = stop_consuming
+    host, _ = await start(service)
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await host.stop(0)
+    assert "consuming stopped" in stage.log
+
+
+async def test_a_relay_ends_only_after_everything_that_may_leave_it_something(stage, start):
+    async def ends(name, lets_go):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(lets_go):
+                await asyncio.sleep(0)
+            stage.log.append(f"{name} ended")
+
+    service = stage.service(background={"worker": lambda: ends("worker", 5)}, relay=lambda: ends("relay", 0))
+    host, _ = await start(service)
+    await host.stop(0)
+    assert stage.log[-4:] == ["worker ended", "relay ended", "bus stopped", "closed"]
 
 
 async def test_a_close_that_fails_keeps_nothing_else_open(stage, start):

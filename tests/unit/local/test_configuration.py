@@ -10,11 +10,12 @@ import pytest
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
+from continuity.cli.health import ASKED
 from continuity.client.dead_letters import SERVICE_HEADER
 from continuity.hosting.dead_letters import RPC_NAMES as DEAD_LETTERS
 from continuity.hosting.settings import PlatformSettings
 from deploy.local.distributed import Distributed, Member, service_names
-from deploy.local.infra import Infra, InfraSettings
+from deploy.local.infra import Infra, InfraSettings, main
 from deploy.local.servers.caddy import CADDYFILE
 from deploy.local.servers.kafka import Kafka
 from services.embedded import runtime
@@ -46,10 +47,15 @@ def test_the_proxy_sends_a_services_calls_to_it(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", service_names())
-def test_the_proxy_sends_dead_letters_to_the_service_that_the_header_names(service: str) -> None:
-    letters = f"path('/{DEAD_LETTERS[0]}/*') && header({{'{SERVICE_HEADER}': '{service}'}})"
+def test_the_proxy_sends_dead_letters_and_health_to_the_service_that_the_header_names(service: str) -> None:
+    named = f"path('/{DEAD_LETTERS[0]}/*', '/{health.SERVICE_NAME}/*') && header({{'{SERVICE_HEADER}': '{service}'}})"
     (matcher,) = re.findall(rf"^\t@{service} (.+)$", CADDYFILE.read_text(), re.MULTILINE)
-    assert letters in matcher
+    assert named in matcher
+
+
+def test_every_health_name_that_the_command_line_asks_for_is_of_the_service_that_it_asks() -> None:
+    services = {name: service for name, service in ASKED.items() if name.startswith("continuity.api.")}
+    assert services == {name: service for service in service_names() for name in rpc_names(service)}
 
 
 def test_health_and_reflection_are_answered() -> None:
@@ -89,6 +95,17 @@ def test_ports_and_folder_of_the_servers_come_from_the_environment(
     assert infra.kafka.folder == tmp_path / "kafka"
 
 
+def test_a_status_with_servers_that_are_away_ends_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CONTINUITY_INFRA_DATA", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["infra", "status"])
+    assert main() == 1
+    assert capsys.readouterr().out.count("not running") == 3
+    monkeypatch.setattr("sys.argv", ["infra", "down"])
+    assert main() == 0
+
+
 def test_kafka_listens_in_every_way_and_the_proxied_way_leads_back_to_the_proxy(tmp_path: Path) -> None:
     kafka = Kafka(tmp_path, proxied_address="127.0.0.1:7")
     told = kafka.properties()
@@ -110,6 +127,7 @@ class Mortal(Kafka):
     """Is dead after every launch."""
 
     launches = 0
+    ending = ""
 
     def launch(self) -> None:
         self.launches += 1
@@ -142,6 +160,27 @@ def test_what_keeps_dying_is_started_again_later_each_time(mortal: Mortal) -> No
     assert mortal.launches == 1 + 5
 
 
+@pytest.mark.parametrize(
+    ("ending", "level", "said"),
+    [
+        ("exit code 0", "INFO", "ended with exit code 0"),
+        ("SIGKILL", "WARNING", "died of SIGKILL"),
+        ("", "WARNING", "died"),
+    ],
+)
+def test_how_something_ended_is_said(
+    mortal: Mortal, caplog: pytest.LogCaptureFixture, ending: str, level: str, said: str
+) -> None:
+    now_s = [100.0]
+    mortal.ending = ending
+    member = Member(mortal, lambda: now_s[0])
+    with caplog.at_level("INFO", "deploy.local.distributed"):
+        member.start()
+        look_after(member, now_s, 0.2)
+    (record,) = caplog.records
+    assert (record.levelname, record.message.split(";")[0]) == (level, f"kafka {said}")
+
+
 def test_what_was_stopped_stays_down(mortal: Mortal) -> None:
     now_s = [100.0]
     member = Member(mortal, lambda: now_s[0])
@@ -149,3 +188,21 @@ def test_what_was_stopped_stays_down(mortal: Mortal) -> None:
     member.stop()
     look_after(member, now_s, 20)
     assert mortal.launches == 1
+
+
+def test_a_rolling_restart_leaves_down_what_was_stopped(mortal: Mortal) -> None:
+    member = Member(mortal)
+    member.start()
+    member.roll()
+    assert mortal.launches == 2
+    member.stop()
+    member.roll()
+    assert mortal.launches == 2
+
+
+def test_a_rolling_restart_starts_nothing_once_all_is_stopped(tmp_path: Path) -> None:
+    distributed = Distributed(tmp_path, {}, replicas=1, services=("prompts",))
+    distributed.stop()
+    distributed.rolling_restart()
+    assert not any(server.alive() for server in distributed.servers)
+    assert not (tmp_path / "logs").exists()

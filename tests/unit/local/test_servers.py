@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import stat
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 
 from deploy.local.ports import accepts, free_port
 from deploy.local.servers import base
-from deploy.local.servers.base import Server, ServerFailed
+from deploy.local.servers.base import Server, ServerFailed, at_once
 from deploy.local.servers.secrets import kept_secret, write_private
 
 
@@ -84,6 +87,25 @@ def test_a_record_that_is_torn_or_of_another_process_is_nobody(sleeper: Callable
         server.stop()
 
 
+@pytest.mark.parametrize(
+    ("line", "ended"), [("exit 0", "exit code 0"), ("exit 3", "exit code 3"), ("kill -KILL $$", "SIGKILL")]
+)
+def test_it_is_known_how_a_server_ended(sleeper: Callable[..., Sleeper], line: str, ended: str) -> None:
+    server = sleeper()
+    assert server.ending == ""
+    server.line = f"read -r _ < {server.folder / 'gate'}; {line}"
+    server.folder.mkdir()
+    os.mkfifo(server.folder / "gate")
+    server.launch()
+    assert server.ending == ""
+    (server.folder / "gate").write_text("\n")
+    while server.alive():
+        time.sleep(0.01)
+    assert server.ending == ended
+    server.stop()
+    assert server.ending == ""
+
+
 def test_a_server_that_ends_while_it_starts_is_reported_with_its_log(sleeper: Callable[..., Sleeper]) -> None:
     server = sleeper()
     server.line, server.healthy = "echo the disk is full; exit 3", False
@@ -140,3 +162,15 @@ def test_a_private_file_that_others_could_read_is_replaced(tmp_path: Path) -> No
     write_private(path, "new")
     assert path.read_text() == "new"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_as_many_things_are_done_at_once_as_there_are() -> None:
+    together = threading.Barrier(40)
+    at_once([lambda: together.wait(60)] * 40)
+
+
+def test_when_one_of_several_things_fails_the_others_are_done_and_it_is_told() -> None:
+    done: list[int] = []
+    with pytest.raises(ZeroDivisionError):
+        at_once([lambda: done.append(1), lambda: 1 / 0, lambda: done.append(3)])
+    assert sorted(done) == [1, 3]

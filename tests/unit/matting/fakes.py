@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from continuity.kernel.values import Change, ObjectRef
 from services.matting.domain.errors import MatteMissing, NoFigureFound
-from services.matting.domain.matte import MatteRecord
+from services.matting.domain.matte import MatteRecord, answered
 
 
 class InMemoryMattes:
@@ -18,6 +18,12 @@ class InMemoryMattes:
         if key not in self.stored:
             self.stored[key] = record
             self.events += change.events
+
+    async def tell_again(self, project: str, character_id: str, version: int, picture: ObjectRef) -> bool:
+        record = self.stored.get((project, character_id, version))
+        if record is not None:
+            self.events += answered(record, picture).events
+        return record is not None
 
     async def latest(self, project: str, character_id: str) -> MatteRecord:
         versions = [key[2] for key in self.stored if key[:2] == (project, character_id)]

@@ -50,12 +50,27 @@ async def test_a_picture_without_a_figure_is_given_up_with_the_reason():
     assert service.mattes.events == [CharacterMattingFailed("ward", FAILURE)]
 
 
-async def test_the_same_photograph_is_answered_once_and_a_later_version_anew():
+@pytest.mark.parametrize("keep_background", [False, True], ids=["cut-out", "kept"])
+async def test_the_same_photograph_is_cut_out_once_and_answered_whenever_it_is_asked_for(keep_background):
+    service = Service()
+    for _ in range(2):
+        await service.matte("film", "ward", 1, PICTURE, keep_background=keep_background)
+    await service.matte.give_up("film", "ward", 1, FAILURE)
+    told, told_again = service.mattes.events
+    assert told == told_again
+    assert len(service.pictures.stored) == (0 if keep_background else 1)
+
+
+async def test_a_photograph_that_was_given_up_is_answered_again_with_the_same_reason():
+    service = Service()
+    await service.matte.give_up("film", "ward", 1, FAILURE)
+    await service.matte("film", "ward", 1, PICTURE, keep_background=False)
+    assert service.mattes.events == 2 * [CharacterMattingFailed("ward", FAILURE)]
+
+
+async def test_a_later_version_is_answered_anew():
     service = Service()
     await service.matte("film", "ward", 1, PICTURE, keep_background=False)
-    await service.matte("film", "ward", 1, PICTURE, keep_background=False)
-    await service.matte.give_up("film", "ward", 1, FAILURE)
-    assert len(service.mattes.events) == 1
     await service.matte.give_up("film", "ward", 3, FAILURE)
     assert (await service.mattes.latest("film", "ward")).failure == FAILURE
 

@@ -1,18 +1,16 @@
 """A store of reels, and a bus that keeps what is published."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from continuity.api.events.v1 import character_events_pb2 as pb
-from continuity.documents import Collection, OutgoingEvent
-from continuity.documents.sqlite import SqliteDocuments
+from continuity.documents import Collection, Documents, OutgoingEvent
 from continuity.kernel.values import Change
 from continuity.messaging import relay as relay_module
 from continuity.messaging.codec import EventCodec, Publication
@@ -118,10 +116,8 @@ def _sweeping_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest_asyncio.fixture
-async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
-    store = await SqliteDocuments(tmp_path / "documents.sqlite3", [REELS]).open()
-    yield store
-    await store.close()
+async def documents(open_documents: Callable[..., Awaitable[Documents]]) -> Documents:
+    return await open_documents(REELS)
 
 
 @pytest.fixture
@@ -136,17 +132,17 @@ def bus() -> FakeBus:
 
 @pytest.fixture
 def clock() -> HandClock:
-    """Stand before every lease's end; ``time = 4e9`` is after."""
+    """Stand at the epoch."""
     return HandClock()
 
 
 @pytest.fixture
-def relay(documents: SqliteDocuments, bus: Any, clock: HandClock) -> Relay:
+def relay(documents: Documents, bus: Any, clock: HandClock) -> Relay:
     return Relay(documents, [REELS], bus, clock=clock)
 
 
 @pytest.fixture
-def reels(documents: SqliteDocuments, relay: Relay) -> Aggregates[Reel]:
+def reels(documents: Documents, relay: Relay) -> Aggregates[Reel]:
     return Aggregates(Reel, REELS, documents, CODEC, relay)
 
 

@@ -205,7 +205,10 @@ async def test_that_there_is_nothing_to_do_is_believed_of_the_document_only(reel
 async def test_aggregates_that_are_added_together_are_added_and_told_of_once_each(reels, new_reel, reel_cut, documents):
     await reels.add("default", "a", Change(new_reel("a", 1)))
     changes = {id: Change(new_reel(id), [reel_cut(id, 1)]) for id in ("a", "b", "c")}
-    assert await reels.add_each("default", changes) == {"b", "c"}
+    added = await reels.add_each("default", changes)
+    assert {id: (stored.aggregate, stored.version) for id, stored in added.items()} == {
+        id: (new_reel(id), 1) for id in ("b", "c")
+    }
     assert [len(await outbox(documents, id)) for id in ("a", "b", "c")] == [0, 1, 1]
     assert await reels.several("default", ["c", "a", "nobody"]) == {"a": new_reel("a", 1), "c": new_reel("c")}
 

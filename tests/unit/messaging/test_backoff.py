@@ -11,6 +11,14 @@ def test_pauses_grow_to_their_limit_and_stay_there_however_often_one_tries():
     assert longest[3] <= 300.0
 
 
+def test_those_who_failed_together_part():
+    pauses = [full_jitter_s(3, 0.5, 300.0) for _ in range(200)]
+    assert len(set(pauses)) > 190
+    assert min(pauses) >= 0.4, "a tenth of the bound is waited for in any case"
+    assert min(pauses) < 1.0, "some come back long before the others"
+    assert max(pauses) > 3.0
+
+
 async def test_a_bucket_lets_a_burst_through_and_spaces_out_the_rest(monkeypatch):
     waited = []
 

@@ -11,6 +11,7 @@ from continuity.documents import OutgoingEvent
 from continuity.messaging.codec import decode
 from continuity.messaging.envelope import (
     MAX_EVENT_BYTES,
+    EventInvalid,
     EventMalformed,
     EventTooLarge,
     headers,
@@ -74,6 +75,31 @@ def test_a_missing_attribute_is_named(header, value):
     assert not caught.value.retryable
 
 
+def changed(**attributes):
+    return [(name, attributes.get(name, value.decode()).encode()) for name, value in on_the_wire(SENT)]
+
+
+@pytest.mark.parametrize("version", ["2.0", "10.3"])
+def test_an_envelope_of_a_later_version_is_known_as_one_whatever_it_lacks(version):
+    kept = {"ce_specversion", "ce_id", "ce_source", "ce_type"}
+    event = open_envelope([each for each in changed(ce_specversion=version) if each[0] in kept], b"")
+    assert (event.id, event.type, event.of_later_version) == ("e1", "CharacterDeleted", True)
+    assert not open_envelope(on_the_wire(SENT), b"").of_later_version
+
+
+@pytest.mark.parametrize("broken", [{"ce_specversion": "0.3"}, {"ce_specversion": "2"}, {"ce_specversion": "two.0"}])
+def test_an_earlier_version_or_none_is_refused(broken):
+    with pytest.raises(EventMalformed) as caught:
+        open_envelope(changed(**broken), b"")
+    assert caught.value.header == "ce_specversion"
+
+
+def test_a_later_version_without_an_id_is_refused():
+    with pytest.raises(EventMalformed) as caught:
+        open_envelope(changed(ce_specversion="2.0", ce_id=""), b"")
+    assert caught.value.header == "ce_id"
+
+
 @given(st.lists(st.tuples(st.text(max_size=9), st.none() | st.binary(max_size=9)), max_size=6))
 def test_any_headers_at_all_are_an_event_or_malformed(raw):
     with pytest.raises(EventMalformed):
@@ -81,12 +107,14 @@ def test_any_headers_at_all_are_an_event_or_malformed(raw):
 
 
 @given(st.binary(max_size=60))
-def test_any_payload_at_all_is_a_message_or_malformed(payload):
+def test_any_payload_at_all_is_a_message_or_refused(payload):
     event = open_envelope(on_the_wire(SENT), payload)
     try:
         assert isinstance(decode(event, CharacterDeleted), CharacterDeleted)
     except EventMalformed as error:
         assert error.value == "CharacterDeleted"
+    except EventInvalid as error:
+        assert error.field == "character_id"
 
 
 def test_an_event_that_no_broker_takes_is_refused_before_it_is_written(codec, reel_cut):

@@ -1,6 +1,9 @@
 """When the relay publishes, when it waits, and what it takes over from others."""
 
 import asyncio
+import time
+
+import pytest
 
 from continuity.api.events.v1.character_events_pb2 import CharacterIngested
 from continuity.documents import DocumentsUnavailable, Ref
@@ -10,6 +13,13 @@ from continuity.messaging.relay import BACKLOG_LIMIT, Relay
 from continuity.messaging.repository import Aggregates
 
 AFTER_EVERY_LEASE = 4e9
+
+
+@pytest.fixture
+def clock(clock):
+    """Stand where the writers' clock does; ``time = 4e9`` is after every lease's end."""
+    clock.time = time.time()
+    return clock
 
 
 def versions(bus, id="a"):
@@ -47,6 +57,18 @@ async def test_outboxes_of_a_writer_that_died_are_taken_over_when_their_time_has
         await bus.until(lambda: len(bus.published) == 3)
         await emptied(documents)
     assert {event.project for event in bus.published if event.key == "b"} == {"other"}
+
+
+async def test_an_outbox_that_was_written_under_a_clock_that_was_ahead_does_not_wait_for_that_clock(
+    relay, bus, clock, documents, collection, codec, running, new_reel, reel_cut
+):
+    dead = Aggregates(new_reel, collection, documents, codec, Relay(documents, [collection], bus))
+    await dead.add("default", "a", Change(new_reel("a"), [reel_cut("a", 1)]))
+    clock.time -= 2 * 86_400.0
+    async with running(relay):
+        await bus.until(lambda: bus.published)
+        await emptied(documents)
+    assert versions(bus) == [1]
 
 
 async def test_outboxes_are_taken_over_however_many_nudges_come(
@@ -151,9 +173,33 @@ async def test_a_store_that_is_away_for_a_moment_does_not_end_the_relay(
     monkeypatch.setattr(documents, "outboxes", fails_once)
     async with running(relay):
         await reels.add("default", "a", Change(new_reel("a"), [reel_cut("a", 1)]))
-        await away.wait()
-        relay.nudge(Ref("reels", "default", "a"))
-        await bus.until(lambda: bus.published)
+        await bus.until(lambda: bus.published)  # nobody nudges again, and no lease lapses
+    assert away.is_set()
+
+
+async def test_a_relay_that_is_stopped_publishes_what_it_has_in_hand(
+    relay, reels, bus, documents, new_reel, reel_cut, monkeypatch
+):
+    publishing, go_on, publish_each = asyncio.Event(), asyncio.Event(), bus.publish_each
+
+    async def slowly(outboxes):
+        publishing.set()
+        await go_on.wait()
+        return await publish_each(outboxes)
+
+    monkeypatch.setattr(bus, "publish_each", slowly)
+    monkeypatch.setattr(relay_module, "DRAIN_S", 10.0)
+    working = asyncio.create_task(relay.run())
+    await reels.add("default", "r0", Change(new_reel("r0"), [reel_cut("r0", 1)]))
+    await publishing.wait()
+    for name in ("r1", "r2"):
+        await reels.add("default", name, Change(new_reel(name), [reel_cut(name, 1)]))
+    working.cancel()
+    go_on.set()
+    await asyncio.gather(working, return_exceptions=True)
+    assert [event.key for event in bus.published] == ["r0", "r1", "r2"]
+    for name in ("r0", "r1", "r2"):
+        assert await documents.outbox(Ref("reels", "default", name)) == ()
 
 
 async def test_a_nudge_for_what_has_nothing_to_say_publishes_nothing(relay, reels, bus, running, new_reel, reel_cut):

@@ -224,5 +224,5 @@ def test_two_files_may_not_declare_one_topic(tmp_path):
 
 
 def test_a_folder_without_topics_is_refused(tmp_path):
-    with pytest.raises(InvalidValue, match="topics_folder"):
+    with pytest.raises(InvalidValue, match="CONTINUITY_TOPICS_FOLDER"):
         load_topics(tmp_path)

@@ -1,7 +1,10 @@
 """What becomes of an event that could not be handled."""
 
+from dataclasses import replace
+
 import pytest
 
+from continuity.documents import DocumentsBusy, DocumentsUnavailable
 from continuity.kernel.errors import Absent, Conflict, Unavailable, WrongState
 from continuity.kernel.values import Failure
 from continuity.messaging.handling import Failed
@@ -19,8 +22,7 @@ from continuity.messaging.verdict import (
 NEW = HeldEvent("id", WAITING, Record("t", 0, 0, b"k", (), b""), "t/k", 1, hold_time=100.0, due_time=100.0)
 
 
-def after(error, times, now=100.0):
-    held = NEW
+def after(error, times, now=100.0, held=NEW):
     for _ in range(times):
         held = judged(held, Failed.by(error), now)
     return held
@@ -37,9 +39,31 @@ def test_an_event_is_dead_after_as_many_attempts_as_its_error_deserves(error, at
 
 
 def test_what_is_away_is_waited_for_without_blame_for_a_day_and_no_longer():
-    waiting = after(Unavailable(), 500, now=100.0 + UNAVAILABLE_LIMIT_S)
-    assert (waiting.state, waiting.attempts, waiting.tries) == (WAITING, 0, 500)
-    assert after(Unavailable(), 1, now=101.0 + UNAVAILABLE_LIMIT_S).state == DEAD
+    first = after(Unavailable(), 1)
+    waiting = after(Unavailable(), 500, now=100.0 + UNAVAILABLE_LIMIT_S, held=first)
+    assert (waiting.state, waiting.attempts, waiting.tries) == (WAITING, 0, 501)
+    assert after(Unavailable(), 1, now=101.0 + UNAVAILABLE_LIMIT_S, held=first).state == DEAD
+
+
+@pytest.mark.parametrize("error", [DocumentsBusy(waiting=9, limit=9), DocumentsUnavailable(cause="a full disk")])
+def test_a_store_that_fails_is_no_fault_of_the_events_and_is_waited_for_as_long(error):
+    waiting = after(error, 50, now=100.0 + UNAVAILABLE_LIMIT_S)
+    assert (waiting.state, waiting.attempts, waiting.tries) == (WAITING, 0, 50)
+    assert judged(waiting, Failed.by(error), waiting.tried_time + UNAVAILABLE_LIMIT_S + 1).state == DEAD
+
+
+def test_the_day_begins_when_the_event_itself_is_first_tried():
+    behind = replace(NEW, hold_time=100.0, tries=0)
+    first = judged(behind, Failed.by(Unavailable()), 200.0 + UNAVAILABLE_LIMIT_S)
+    assert first.state == WAITING, "it waited behind another all the while"
+    again = judged(first, Failed.by(Unavailable()), 200.0 + 2 * UNAVAILABLE_LIMIT_S)
+    assert again.state == WAITING
+    assert judged(again, Failed.by(Unavailable()), 201.0 + 2 * UNAVAILABLE_LIMIT_S).state == DEAD
+
+
+def test_one_that_an_older_version_tried_first_has_its_day_from_when_it_was_held():
+    older = replace(NEW, tries=3)
+    assert judged(older, Failed.by(Unavailable()), 101.0 + UNAVAILABLE_LIMIT_S).state == DEAD
 
 
 def test_delays_double_up_to_a_limit_and_differ():

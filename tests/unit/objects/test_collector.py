@@ -6,7 +6,7 @@ import pytest
 
 from continuity.objects.collector import Collected, Collector, nobody_refers
 from continuity.objects.memory import InMemoryObjectStore
-from continuity.objects.port import ObjectPage, ObjectStoreUnavailable
+from continuity.objects.port import ListedObject, ObjectPage, ObjectStoreUnavailable
 
 GRACE_S = 3600.0
 LATER_S = 100 * GRACE_S
@@ -106,6 +106,21 @@ async def test_an_object_that_is_put_and_referred_to_while_it_is_judged_stays() 
     assert scene.keys == {"film/mattes/a"}
 
 
+async def test_deleting_asks_for_no_listing() -> None:
+    scene = Scene()
+    await scene.put(*(f"film/mattes/{number:04}" for number in range(300)))
+    scene.clock.seconds += LATER_S
+    listed, asked = scene.store.list, []
+
+    async def noted(prefix: str, *, limit: int = 1000, after: str = "") -> ObjectPage:
+        asked.append(prefix)
+        return await listed(prefix, limit=limit, after=after)
+
+    scene.store.list = noted  # type: ignore[method-assign]
+    assert await scene.rounds() == 300
+    assert len(asked) < 10
+
+
 async def test_young_objects_are_not_even_asked_about() -> None:
     scene = Scene()
     await scene.put("film/mattes/a")
@@ -177,18 +192,18 @@ async def test_a_store_that_fails_is_logged_and_tried_again(caplog: pytest.LogCa
     scene.clock.seconds += LATER_S
     failures = iter([True, True])
     gone = asyncio.Event()
-    listed, deleted = scene.store.list, scene.store.delete
+    listed, discarded = scene.store.list, scene.store.discard
 
     async def list_or_fail(prefix: str, *, limit: int = 1000, after: str = "") -> ObjectPage:
         if next(failures, False):
             raise ObjectStoreUnavailable(operation="list", detail="away")
         return await listed(prefix, limit=limit, after=after)
 
-    async def delete_and_tell(key: str) -> None:
-        await deleted(key)
+    async def discard_and_tell(found: ListedObject) -> bool:
         gone.set()
+        return await discarded(found)
 
-    scene.store.list, scene.store.delete = list_or_fail, delete_and_tell  # type: ignore[method-assign]
+    scene.store.list, scene.store.discard = list_or_fail, discard_and_tell  # type: ignore[method-assign]
     with caplog.at_level(logging.WARNING):
         running = asyncio.create_task(scene.collector.run())
         await gone.wait()

@@ -1,9 +1,15 @@
+import asyncio
+import fcntl
 import os
+import stat
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,3 +131,98 @@ async def test_a_folder_that_is_gone_fails_the_check(tmp_path: Path) -> None:
     (tmp_path / "incoming").rmdir()
     with pytest.raises(ObjectStoreUnavailable):
         await store.check()
+
+
+async def test_what_is_put_while_it_is_discarded_is_there_when_the_put_returns(tmp_path: Path) -> None:
+    writer, collector = FilesystemObjectStore(tmp_path), FilesystemObjectStore(tmp_path)
+    for data in (b"the same bytes again", None):
+        for number in range(150):
+            await writer.put(KEY, data or str(number).encode(), "image/png")
+            os.utime(stored_file(tmp_path), (1_000.0, 1_000.0))
+            (found,) = (await collector.list(KEY)).objects
+            again = data or f"other bytes {number}".encode()
+            await asyncio.gather(collector.discard(found), writer.put(KEY, again, "image/png"))
+            assert await writer.get(KEY) == again
+
+
+async def test_a_discard_waits_for_a_put_that_makes_the_object_its_own(tmp_path: Path, monkeypatch: Any) -> None:
+    store = FilesystemObjectStore(tmp_path)
+    await store.put(KEY, b"picture", "image/png")
+    os.utime(stored_file(tmp_path), (1_000.0, 1_000.0))
+    (found,) = (await store.list(KEY)).objects
+    renewing, go_on, looked = threading.Event(), threading.Event(), threading.Event()
+    utime, flock = os.utime, fcntl.flock
+
+    def renew(path: Path) -> None:
+        renewing.set()
+        assert go_on.wait(10)
+        utime(path)
+
+    def lock(descriptor: int, kind: int) -> None:
+        if kind == fcntl.LOCK_EX:
+            looked.set()
+        flock(descriptor, kind)
+
+    monkeypatch.setattr(os, "utime", renew)
+    monkeypatch.setattr(fcntl, "flock", lock)
+    putting = asyncio.create_task(store.put(KEY, b"picture", "image/png"))
+    assert await asyncio.to_thread(renewing.wait, 10)
+    discarding = asyncio.create_task(store.discard(found))
+    assert await asyncio.to_thread(looked.wait, 10)
+    go_on.set()
+    await putting
+    assert not await discarding
+    assert await store.get(KEY) == b"picture"
+
+
+async def test_listing_a_large_folder_holds_no_more_than_a_page(tmp_path: Path) -> None:
+    store = FilesystemObjectStore(tmp_path)
+    await store.put("film/previews/00000", b"picture", "image/png")
+    (folder,) = tmp_path.rglob("previews+")
+    for number in range(1, 20_000):
+        (folder / f"{number:05}").touch()
+    tracemalloc.start()
+    try:
+        page = await store.list("film/previews/", limit=10, after="film/previews/04999")
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [each.key[-5:] for each in page.objects] == [f"{number:05}" for number in range(5_000, 5_010)]
+    assert peak_bytes < 500_000
+
+
+async def test_empty_folders_hide_nothing_behind_them(tmp_path: Path) -> None:
+    store = FilesystemObjectStore(tmp_path)
+    await store.put("film/z/last", b"picture", "image/png")
+    (folder,) = tmp_path.rglob("film+")
+    for number in range(50):
+        (folder / f"empty-{number}+").mkdir()
+    assert [each.key for each in (await store.list("", limit=1)).objects] == ["film/z/last"]
+
+
+async def test_bytes_are_on_the_disk_before_they_have_their_name_and_the_name_before_the_put_returns(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    store, done = FilesystemObjectStore(tmp_path), []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        done.append(("folder", path) if is_folder else ("file", os.fstat(descriptor).st_ino))
+        fsync(descriptor)
+
+    def named(self: Path, target: Path) -> Path:
+        done.append(("named", self.stat().st_ino))
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", named)
+    await store.put(KEY, b"picture", "image/png")
+    path = stored_file(tmp_path)
+    written = path.stat().st_ino
+    assert done[-3:] == [("file", written), ("named", written), ("folder", path.parent)]
+    assert [place for kind, place in done[:-3] if kind == "folder"] == [tmp_path, path.parent.parent]
+    done.clear()
+    await store.put(KEY, b"picture", "image/png")
+    assert done == [("folder", path.parent)], "the name may be another writer's, who has not come so far"

@@ -2,10 +2,12 @@
 
 import asyncio
 import io
+import json
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -240,7 +242,8 @@ async def test_anybody_reads_by_a_presigned_address_and_by_no_other(minio: Minio
     store = await S3ObjectStore(settings(minio)).open()
     await store.put(KEY, PICTURE, "image/png")
     await store.put("film/keyframes/b.png", PICTURE, "image/png")
-    url = store.presigned_url(KEY, 60)
+    url = store.address(KEY, 60)
+    assert url
     assert await asyncio.to_thread(opened, url) == (PICTURE, "image/png")
     for other in (url.split("?")[0], url.replace("/a.png", "/b.png"), url.replace("Expires=60", "Expires=61")):
         with pytest.raises(HTTPError) as caught:
@@ -248,12 +251,27 @@ async def test_anybody_reads_by_a_presigned_address_and_by_no_other(minio: Minio
         assert caught.value.code == 403
 
 
+@infra
+async def test_anybody_reads_a_published_object_at_its_lasting_address(minio: Minio) -> None:
+    asked = settings(minio)
+    store = await S3ObjectStore(replace(asked, public_url=f"{minio.url}/{asked.bucket}")).open()
+    await store.put(KEY, PICTURE, "image/png")
+    everything = f"arn:aws:s3:::{asked.bucket}/*"
+    everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": everything}
+    client(minio).set_bucket_policy(asked.bucket, json.dumps({"Version": "2012-10-17", "Statement": [everybody]}))
+    url = store.address(KEY, 60)
+    assert url == f"{minio.url}/{asked.bucket}/{KEY}"
+    assert await asyncio.to_thread(opened, url) == (PICTURE, "image/png")
+
+
 @asynccontextmanager
-async def answering(response: bytes):
-    """A server that gives every request the same answer."""
+async def answering(response: bytes, asked: list[bytes] | None = None):
+    """A server that gives every request the same answer, and notes what it was asked."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        if asked is not None:
+            asked.append(head)
         writer.write(response)
         await writer.drain()
         writer.close()
@@ -281,6 +299,25 @@ async def test_what_does_not_speak_s3_is_unavailable(response: bytes) -> None:
         )
         for call in (store.open(), store.put(KEY, b"a", "image/png"), store.list(""), store.check()):
             assert "hush" not in str(await told(call))
+        await store.close()
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        *(f"HTTP/1.1 {status} Oh\r\nContent-Length: 0\r\n\r\n".encode() for status in (500, 502, 503, 504)),
+        b"HTTP/1.1 503 Slow Down\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
+        b"",
+    ],
+)
+async def test_a_server_that_fails_is_asked_once_because_whoever_calls_tries_again(response: bytes) -> None:
+    asked: list[bytes] = []
+    async with answering(response, asked) as endpoint:
+        store = S3ObjectStore(S3Settings(endpoint, "continuity", SecretStr("access"), SecretStr("hush-hush")))
+        calls = (store.put(KEY, b"a", "image/png"), store.get(KEY), store.stat(KEY), store.delete(KEY), store.list(""))
+        for number, call in enumerate(calls, start=1):
+            await told(call)
+            assert len(asked) == number, asked
         await store.close()
 
 

@@ -17,7 +17,7 @@ from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.fair_queue import QueueTail
 from services.rendering.domain.job import RENDERING, Job
 from services.rendering.domain.submission import Submission
-from services.rendering.handlers.ports import Picture, RenderTask, Step
+from services.rendering.handlers.ports import Picture, RenderTask, Step, Word
 from services.rendering.handlers.stores import OwnedJob, OwnedSubmission
 from tests.unit.rendering.builders import leased
 
@@ -38,12 +38,20 @@ class InMemoryJobs:
     def __init__(self, *jobs: Job, project: str = "film") -> None:
         self.stored: dict[tuple[str, str], Job] = {(project, job.id): job for job in jobs}
         self.events: list[object] = []
+        self.unwritable: set[str] = set()
+        self.unpublished: set[tuple[str, str]] = set()
         self.before_change: Callable[[], Awaitable[object]] | None = None
         self.broken: ContinuityError | None = None
         self.away: ContinuityError | None = None
         self.refused = 0
         self.reads = 0
         self.leases = 0
+        self._answered: tuple[asyncio.Event, asyncio.Event] | None = None
+
+    def hold_leases(self) -> tuple[asyncio.Event, asyncio.Event]:
+        """Write leases but do not answer: return an event for when one is written, and one that lets it be told."""
+        self._answered = asyncio.Event(), asyncio.Event()
+        return self._answered
 
     def only(self) -> Job:
         (job,) = self.stored.values()
@@ -60,6 +68,8 @@ class InMemoryJobs:
 
     async def add_each(self, project: str, changes: Sequence[Change[Job]]) -> set[str]:
         await self._somebody_else()
+        if any(each.aggregate.submission_id in self.unwritable for each in changes):
+            raise ZeroDivisionError
         new = [each for each in changes if (project, each.aggregate.id) not in self.stored]
         for each in new:
             self._write((project, each.aggregate.id), each)
@@ -79,11 +89,6 @@ class InMemoryJobs:
         changed = await self.change(owned.project, owned.job.id, decide)
         return replace(owned, job=changed, version=owned.version + 1)
 
-    async def of_submission(self, project: str, submission_id: str) -> list[Job]:
-        return [
-            owned.job for owned in self._queue() if (owned.project, owned.job.submission_id) == (project, submission_id)
-        ]
-
     async def waiting_for(self, project: str, id: str, limit: int) -> list[OwnedJob]:
         found = [one for one in self._queue() if (one.project, one.job.waiting_for) == (project, id)]
         return found[:limit]
@@ -93,6 +98,13 @@ class InMemoryJobs:
 
     async def last_due(self, state: str, limit: int) -> list[OwnedJob]:
         return self._looks(state)[::-1][:limit]
+
+    async def astray(self, state: str, limit: int) -> list[OwnedJob]:
+        found = [one for one in self._queue() if one.job.state == state]
+        return [one for one in found if one.job.line_key is None and one.job.look_time is None][:limit]
+
+    async def has_unpublished(self, project: str, id: str) -> bool:
+        return (project, id) in self.unpublished
 
     async def rendering(self) -> list[OwnedJob]:
         if self.away:
@@ -110,9 +122,15 @@ class InMemoryJobs:
         if self.away:
             raise self.away
         self.leases += 1
-        line = [one for one in self._queue() if one.job.line_key is not None]
+        line = sorted(
+            (one for one in self._queue() if one.job.line_key is not None), key=lambda one: one.job.line_key or 0
+        )
         taken = [OwnedJob(one.project, leased(one.job, token, now, until)) for one in line[:limit]]
         self.stored |= {(one.project, one.job.id): one.job for one in taken}
+        if self._answered:
+            written, may_answer = self._answered
+            written.set()
+            await may_answer.wait()
         return taken
 
     def _looks(self, state: str) -> list[OwnedJob]:
@@ -149,10 +167,12 @@ class InMemorySubmissions:
     async def fanned_out(self, project: str, id: str) -> None:
         self.stored[project, id] = replace(self.stored[project, id], fanned_out=True)
 
-    async def unfinished(self, before: float, limit: int) -> list[OwnedSubmission]:
+    async def unfinished(self, before: float, limit: int, token: str) -> tuple[list[OwnedSubmission], str]:
         found = [OwnedSubmission(project, one) for (project, _), one in self.stored.items()]
         due = [one for one in found if not one.submission.fanned_out and one.submission.create_time <= before]
-        return due[:limit]
+        behind = [one for one in due if one.submission.create_time > float(token or -1)]
+        next_token = str(behind[limit - 1].submission.create_time) if len(behind) > limit else ""
+        return behind[:limit], next_token
 
 
 class InMemoryQueues:
@@ -204,6 +224,7 @@ class ScriptedRenderer:
         self.failures = deque(failures)
         self.is_down = False
         self.ends_without_picture = False
+        self.asked = 0
         self.drawn: list[str] = []
         self.timeouts: list[float] = []
         self.on_step: Callable[[], object] = lambda: None
@@ -213,6 +234,7 @@ class ScriptedRenderer:
         self.may_go_on.set()
 
     async def check(self) -> None:
+        self.asked += 1
         if self.is_down:
             raise RendererDown(cause="it is off")
 
@@ -252,6 +274,9 @@ class InMemoryFiles:
     async def read(self, key: str) -> bytes:
         return self.keyframes[key]
 
+    def address(self, key: str) -> str:
+        return f"https://cdn.example.org/{key}"
+
 
 class SpokenProgress:
     """Remembers every word and passes it on to who listens; ``loses_words`` drops them instead."""
@@ -261,11 +286,12 @@ class SpokenProgress:
         self.feeds: list[SpokenFeed] = []
         self.loses_words = False
 
-    async def tell(self, project: str, progress: RenderProgressed) -> None:
+    async def tell(self, project: str, word: Word) -> None:
+        progress = RenderProgressed(word.id, word.state) if isinstance(word, Job) else word
         self.words.append(progress)
         for feed in self.feeds:
             if not self.loses_words and (project, progress.job_id) in feed.wanted:
-                feed.words.append(progress)
+                feed.words.append(word)
 
     def listen(self, project: str, job_ids: Sequence[str]) -> SpokenFeed:
         feed = SpokenFeed({(project, id) for id in job_ids}, self.feeds)
@@ -278,12 +304,12 @@ class SpokenFeed:
 
     def __init__(self, wanted: set[tuple[str, str]], feeds: list[SpokenFeed]) -> None:
         self.wanted = wanted
-        self.words: deque[RenderProgressed] = deque()
+        self.words: deque[Word] = deque()
         self.on_silence: Callable[[], Awaitable[object]] | None = None
         self.waited_s = 0.0
         self._feeds = feeds
 
-    async def next(self, timeout_s: float) -> RenderProgressed | None:
+    async def next(self, timeout_s: float) -> Word | None:
         self.waited_s = timeout_s
         if self.words:
             return self.words.popleft()
@@ -291,7 +317,7 @@ class SpokenFeed:
             await self.on_silence()
         return None
 
-    def waiting(self) -> list[RenderProgressed]:
+    def waiting(self) -> list[Word]:
         words = list(self.words)
         self.words.clear()
         return words

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from services.rendering.domain.errors import QueueFull
 from services.rendering.domain.job import READY, SUCCEEDED
-from services.rendering.handlers.admission import COUNT_AGAIN_S, COUNT_SOONER_S, MAX_TALLIES, Admission
+from services.rendering.handlers.admission import (
+    COUNT_AGAIN_S,
+    COUNT_SOONER_S,
+    COUNTING_SHARE,
+    MAX_TALLIES,
+    Admission,
+)
 from tests.unit.rendering.builders import PROJECT, job_in, shot
 from tests.unit.rendering.fakes import InMemoryJobs, SetClock
 
@@ -18,6 +25,8 @@ class Door:
     def __init__(self) -> None:
         self.jobs = InMemoryJobs()
         self.clock = SetClock()
+        self.counts, self.count_s = 0, 0.0
+        self.jobs.unfinished = self._count
         self.admission = self.another_door()
         self._number = 0
 
@@ -36,6 +45,12 @@ class Door:
         left = [(key, job) for key, job in self.jobs.stored.items() if not job.finished]
         for key, job in left[:shots]:
             self.jobs.stored[key] = job_in(SUCCEEDED, job.shot)
+
+    async def _count(self, project: str | None, limit: int) -> int:
+        counted = await InMemoryJobs.unfinished(self.jobs, project, limit)
+        self.counts += 1
+        self.clock.seconds += self.count_s
+        return counted
 
     @property
     def unfinished(self) -> int:
@@ -84,6 +99,19 @@ async def test_another_process_goes_over_by_no_more_than_it_takes_on_before_it_c
         with pytest.raises(QueueFull):
             await door.submit(1, admission=admission)
     assert door.unfinished == OF_PROJECT + 9
+
+
+async def test_near_the_limit_counting_takes_a_small_share_of_the_time_however_long_a_count_takes():
+    door = Door()
+    await door.submit(OF_PROJECT - 2)
+    door.count_s = 0.02
+    began, counts = door.clock.seconds, door.counts
+    while door.clock.seconds < began + 10.0:
+        with suppress(QueueFull):
+            await door.submit(3)
+        door.clock.seconds += 0.001
+    assert (door.counts - counts) * door.count_s <= 2 * COUNTING_SHARE * 10.0 + 2 * door.count_s
+    assert door.counts - counts >= 10.0 / COUNT_AGAIN_S
 
 
 async def test_room_that_comes_free_is_seen():

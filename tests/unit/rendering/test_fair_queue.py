@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.rendering.domain.fair_queue import (
     MAX_OPEN_S,
+    OPEN_LIMIT,
     TOP_PRIORITY,
     QueueTail,
     Reservation,
@@ -211,6 +212,20 @@ async def test_a_submission_that_was_never_written_is_forgotten_after_a_while():
     service.clock.seconds += MAX_OPEN_S + 1
     assert await service.queue.reserve("film", "next", 0, 1) == 1
     assert len((await service.queues.tail("film", 0)).open) == 1
+
+
+async def test_reservations_that_stay_open_are_not_kept_without_limit_and_hide_no_later_ones():
+    service = Service()
+    for number in range(20):
+        await service.submissions.add("film", submission(id=f"stuck-{number}"))
+        await service.queue.reserve("film", f"stuck-{number}", 0, 1)
+    for number in range(3 * OPEN_LIMIT):
+        await service.submit(f"take-{number}", 1, CANCELLED)
+        assert len((await service.queues.tail("film", 0)).open) <= OPEN_LIMIT
+    for number in range(20):
+        await service.queue.reserve("film", f"next-{number}", 0, 1)
+    left = {each.submission_id for each in (await service.queues.tail("film", 0)).open}
+    assert not {id for id in left if id.startswith("take")}
 
 
 async def test_how_far_the_queue_was_drawn_reaches_other_processes_and_outlives_this_one():

@@ -11,7 +11,6 @@ from services.rendering.domain.job import (
     CANCELLED,
     FAILED,
     FINISHED,
-    LONGEST_CAST_LOOK_S,
     PROMPT_LOOK_S,
     READY,
     RENDERING,
@@ -19,6 +18,7 @@ from services.rendering.domain.job import (
     SUCCEEDED,
     UNFINISHED,
     WAITING,
+    Deadlines,
     cancelled,
     cast_found,
     cast_lacks,
@@ -53,7 +53,7 @@ from tests.unit.rendering.builders import (
     submission,
 )
 
-DEADLINE_S = 600.0
+DEADLINES = Deadlines(cast_s=600.0, prompt_s=86_400.0)
 
 
 def but(*states: str) -> list[str]:
@@ -147,8 +147,8 @@ def test_a_failed_attempt_keeps_its_place_its_reason_and_waits_a_while_out_of_li
     assert (job.state, job.attempts, job.look_time, job.lease_token, job.line_key) == (READY, 1, 112.0, "", None)
     assert (job.queue_key, job.last_failure, job.failure) == (before.queue_key, FAILURE, None)
     assert not change.events
-    assert looked_at(job, 111.9, DEADLINE_S) is None
-    again = after(looked_at(job, 112.0, DEADLINE_S))
+    assert looked_at(job, 111.9, DEADLINES) is None
+    again = after(looked_at(job, 112.0, DEADLINES))
     assert (again.state, again.line_key, again.look_time) == (READY, before.queue_key, None)
 
 
@@ -209,14 +209,14 @@ def test_a_job_expires_wherever_it_stands(state):
 def test_a_job_is_looked_at_no_later_than_it_expires(state):
     job = job_in(state, time_to_live=4.5)
     assert job.look_time <= 104.5
-    assert after(looked_at(job, 104.5, DEADLINE_S)).state == FAILED
+    assert after(looked_at(job, 104.5, DEADLINES)).state == FAILED
 
 
 @pytest.mark.parametrize("state", FINISHED)
 def test_a_finished_job_is_not_looked_at_and_does_not_expire(state):
     job = job_in(state, time_to_live=50.0)
     assert job.look_time is None
-    assert looked_at(job, 1e9, DEADLINE_S) is None
+    assert looked_at(job, 1e9, DEADLINES) is None
     assert expired(job, 1e9) is None
 
 
@@ -232,46 +232,73 @@ def test_a_request_for_a_prompt_tells_when_the_job_expires():
 
 def test_a_prompt_that_never_came_is_asked_for_again_once_in_a_while():
     job = job_in(REQUESTED)
-    assert looked_at(job, 102.0 + PROMPT_LOOK_S - 1, DEADLINE_S) is None
-    change = looked_at(job, 102.0 + PROMPT_LOOK_S, DEADLINE_S)
+    assert looked_at(job, 102.0 + PROMPT_LOOK_S - 1, DEADLINES) is None
+    change = looked_at(job, 102.0 + PROMPT_LOOK_S, DEADLINES)
     assert [type(event) for event in change.events] == [RenderRequested]
-    assert looked_at(after(change), 102.0 + PROMPT_LOOK_S, DEADLINE_S) is None
+    assert looked_at(after(change), 102.0 + PROMPT_LOOK_S, DEADLINES) is None
 
 
 def test_a_prompts_service_that_is_behind_is_asked_again_less_and_less_often():
     job, pauses = job_in(REQUESTED), []
     for _ in range(7):
         now = job.look_time
-        job = after(looked_at(job, now, DEADLINE_S))
+        job = after(looked_at(job, now, DEADLINES))
         pauses.append(job.look_time - now)
-    assert pauses == [60.0, 120.0, 240.0, 480.0, 600.0, 600.0, 600.0]
+    assert pauses == [120.0, 240.0, 480.0, 600.0, 600.0, 600.0, 600.0]
+
+
+def test_a_job_whose_prompt_never_comes_fails_at_its_deadline_with_a_reason_of_its_own():
+    job, asked = job_in(REQUESTED), 0
+    while job.state == REQUESTED:
+        now = job.look_time
+        change = looked_at(job, now, DEADLINES)
+        asked += sum(type(event) is RenderRequested for event in change.events)
+        job = after(change)
+    assert now == job.requested_time + DEADLINES.prompt_s
+    assert (job.failure.reason, job.failure.metadata) == ("PROMPT_MISSING", {"limit_s": "86400.0"})
+    assert asked < 200
+
+
+@pytest.mark.parametrize("state", [WAITING, REQUESTED])
+def test_who_was_off_for_a_week_gives_no_job_up_for_that(state):
+    job = job_in(state)
+    for look in range(5):
+        job = after(looked_at(job, job.look_time + (look + 1) * 604_800.0, DEADLINES))
+    assert job.state == state
+
+
+def test_the_time_that_a_job_waited_for_its_cast_is_not_taken_from_its_prompts():
+    waiting = job_in(WAITING)
+    for _ in range(10):
+        waiting = after(looked_at(waiting, waiting.look_time, DEADLINES))
+    requested = after(cast_found(waiting, FrozenCast((WARD,), PAD), waiting.look_time))
+    assert (waiting.looks, requested.looks) == (10, 0)
 
 
 def test_a_job_that_waits_for_its_cast_is_looked_at_less_and_less_often():
     job, pauses = job_in(WAITING), []
     for _ in range(8):
         now = job.look_time
-        job = after(looked_at(job, now, DEADLINE_S))
+        job = after(looked_at(job, now, DEADLINES))
         pauses.append(job.look_time - now)
-    assert pauses[0] < 4
-    assert pauses == sorted(pauses)
-    assert pauses[-1] == LONGEST_CAST_LOOK_S
+    assert pauses == [4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]
 
 
 def test_a_job_whose_cast_never_comes_is_looked_at_when_its_deadline_passes_and_fails():
     job = job_in(WAITING)
+    submitted_time = job.update_time
     while job.state == WAITING:
         now = job.look_time
-        job = after(looked_at(job, now, DEADLINE_S))
-    assert now == job.create_time + DEADLINE_S
+        job = after(looked_at(job, now, DEADLINES))
+    assert now == submitted_time + DEADLINES.cast_s
     assert job.failure.reason == "CAST_INCOMPLETE"
 
 
 def test_a_time_to_look_that_a_wrong_clock_put_far_ahead_does_not_strand_the_job():
     strayed = after(attempt_failed(job_in(RENDERING), TOKEN, FAILURE, 3_710.0, retry_after_s=2.0))
-    assert after(looked_at(strayed, 110.0, DEADLINE_S)).line_key is not None
+    assert after(looked_at(strayed, 110.0, DEADLINES)).line_key is not None
     in_line_for_days = job_in(READY, time_to_live=86_400.0)
-    assert looked_at(in_line_for_days, 110.0, DEADLINE_S) is None
+    assert looked_at(in_line_for_days, 110.0, DEADLINES) is None
 
 
 @pytest.mark.parametrize("state", UNFINISHED)

@@ -19,6 +19,7 @@ from services.rendering.domain.job import (
     SUCCEEDED,
     UNFINISHED,
     WAITING,
+    Deadlines,
     Job,
     cancelled,
     cast_found,
@@ -94,7 +95,7 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     @rule(now=st.sampled_from([10.0, 200.0, 2e6]))
     def the_reconciler_looks(self, now: float) -> None:
-        self.apply(looked_at(self.job, now, 600.0))
+        self.apply(looked_at(self.job, now, Deadlines(600.0, 600.0)))
 
     @rule()
     def its_time_is_over(self) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
+from continuity.documents.port import DocumentsUnavailable
 from continuity.kernel.clock import Clock
 from services.rendering.domain.errors import RendererDown
 from services.rendering.domain.events import KeyframeFailed
@@ -56,6 +58,19 @@ async def test_a_lease_that_is_renewed_never_lapses():
     for seconds in range(0, 100, 5):
         await shift.renew(1_000.0 + seconds)
         assert (await shift.look_after(5.0)).state == RENDERING
+
+
+async def test_while_the_store_takes_no_writes_no_lease_lapses_for_nobody_can_renew_one():
+    shift = Shift()
+    await shift.look_after(0.0)
+    shift.jobs.broken = DocumentsUnavailable(cause="the disk is full")
+    for _ in range(5):
+        with suppress(DocumentsUnavailable):
+            await shift.look_after(LEASE_S)
+    shift.jobs.broken = None
+    assert (await shift.look_after(LEASE_S / 4)).state == RENDERING
+    await shift.renew(2_000.0)
+    assert (await shift.look_after(LEASE_S - 1)).attempts == 0
 
 
 async def test_a_lease_that_another_worker_has_by_now_is_a_new_one():

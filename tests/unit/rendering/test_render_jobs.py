@@ -10,11 +10,11 @@ import pytest
 from continuity.kernel.errors import ContinuityError, InvalidValue, Unavailable
 from services.rendering.domain.errors import RendererDown
 from services.rendering.domain.events import KeyframeCancelled, KeyframeFailed, KeyframeRendered
-from services.rendering.domain.job import CANCELLED, FAILED, READY, RENDERING, SUCCEEDED, Job, looked_at
+from services.rendering.domain.job import CANCELLED, FAILED, READY, RENDERING, SUCCEEDED, Deadlines, Job, looked_at
 from services.rendering.domain.lease import MAX_INTERRUPTIONS
 from services.rendering.handlers.cancel_job import CancelJob
 from services.rendering.handlers.fair_queue import FairQueue
-from services.rendering.handlers.held_job import RETRY_DELAY_S
+from services.rendering.handlers.held_job import RETRY_DELAY_S, HeldJob
 from services.rendering.handlers.lapsed_leases import LapsedLeases
 from services.rendering.handlers.render_jobs import AWAY_DELAY_S, DOWN_DELAY_S, LEASE_S, RenderJobs
 from services.rendering.handlers.work import WorkSignal
@@ -74,7 +74,7 @@ class Studio:
         """Time goes by; the reconciler puts whatever waited into line again."""
         self.clock.seconds += seconds
         for job in tuple(self.jobs.stored.values()):
-            await self.jobs.change(PROJECT, job.id, lambda job: looked_at(job, self.clock.now(), 1e9))
+            await self.jobs.change(PROJECT, job.id, lambda job: looked_at(job, self.clock.now(), Deadlines(1e9, 1e9)))
 
     async def cancel(self, job: Job) -> Job:
         return await CancelJob(self.jobs, self.progress, self.clock)(PROJECT, job.id)
@@ -365,16 +365,85 @@ async def test_what_became_of_a_job_is_written_as_soon_as_the_store_is_back():
     assert len(studio.renderer.drawn) == 1
 
 
-async def test_a_store_that_fails_at_the_end_costs_the_lease_and_nothing_else():
+async def test_what_became_of_a_job_is_written_though_the_store_was_away_for_longer_than_a_lease():
     studio = Studio(ready(), lease_s=0.2)
     async with studio.drawing() as work:
         studio.jobs.broken = DiskFull()
         studio.renderer.may_go_on.set()
+        while studio.jobs.refused < 40 and not work.done():  # twenty renewals and two results a second
+            await asyncio.sleep(0)
+        studio.jobs.broken = None
         assert await work
-    studio.jobs.broken = None
-    assert studio.jobs.only().state == RENDERING
-    await studio.leases()
-    studio.clock.seconds += LEASE_S
-    await studio.leases()
+    job = studio.jobs.only()
+    assert (job.state, job.attempts, job.last_failure) == (SUCCEEDED, 1, None)
+    assert len(studio.renderer.drawn) == 1
+
+
+async def test_a_result_that_comes_after_the_job_was_given_to_another_changes_nothing():
+    studio = Studio(ready(), lease_s=1e6)
+    async with studio.drawing() as work:
+        studio.jobs.broken = DiskFull()
+        studio.renderer.may_go_on.set()
+        while studio.jobs.refused == 0:
+            await asyncio.sleep(0)
+        taken = leased(studio.jobs.only(), "another worker")
+        studio.jobs.stored[PROJECT, taken.id] = taken
+        studio.jobs.broken = None
+        await work
+    assert studio.jobs.only() == taken
+    assert not studio.jobs.events
+
+
+async def test_a_worker_waits_for_the_store_within_a_limit():
+    studio = Studio(ready())
+    (owned,) = await studio.jobs.lease(0.0, 1.0, "worker-1", 1)
+    held = HeldJob(owned, "worker-1", LEASE_S, studio.jobs, studio.progress, studio.clock, patience_s=0.0)
+    studio.jobs.broken = DiskFull()
+    with pytest.raises(DiskFull):
+        await held.change(lambda job: None)
+
+
+async def test_a_store_that_fails_at_the_end_for_good_costs_one_attempt_and_says_why():
+    studio = Studio(ready())
+    await studio.kill_worker_while_drawing()
+    assert (studio.jobs.only().attempts, studio.jobs.only().last_failure.reason) == (1, "WORKER_LOST")
+    studio.renderer.may_go_on.set()
     await studio.render_next()
-    assert studio.jobs.only().state == SUCCEEDED
+    assert (studio.jobs.only().state, studio.jobs.only().attempts) == (SUCCEEDED, 2)
+
+
+@pytest.mark.parametrize("answers", ["before the worker is stopped", "afterwards"])
+async def test_jobs_that_are_leased_while_the_worker_stops_go_back_without_blame(answers):
+    studio = Studio(ready(1), ready(2))
+    answered, may_answer = studio.jobs.hold_leases()
+    task = asyncio.create_task(studio.worker.run())
+    await answered.wait()
+    assert {job.state for job in studio.jobs.stored.values()} == {RENDERING, READY}
+    if answers != "afterwards":
+        may_answer.set()
+    task.cancel()
+    asyncio.get_running_loop().call_soon(may_answer.set)
+    await asyncio.gather(task, return_exceptions=True)
+    for number in (1, 2):
+        job = studio.jobs.stored[PROJECT, ready(number).id]
+        assert (job.state, job.attempts, job.line_key, job.lease_token) == (READY, 0, number, "")
+    assert not studio.renderer.drawn
+
+
+async def test_a_worker_whose_lease_is_never_answered_stops_all_the_same():
+    studio = Studio(ready())
+    studio.worker.hand_back_s = 0.01
+    answered, _ = studio.jobs.hold_leases()
+    task = asyncio.create_task(studio.worker.run())
+    await answered.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert studio.jobs.only().state == RENDERING
+
+
+async def test_while_the_renderer_is_down_it_is_asked_once_a_second_however_much_work_comes():
+    studio = Studio(ready())
+    studio.renderer.is_down = True
+    for _ in range(50):
+        assert not await studio.render_next()
+    assert studio.renderer.asked == 1

@@ -114,7 +114,7 @@ async def test_a_fan_out_that_was_cut_off_is_finished_by_the_next_without_touchi
     del service.jobs.stored[PROJECT, jobs[1].id]
     service.jobs.stored[PROJECT, jobs[0].id] = replace(jobs[0], attempts=2)
     await service.take(PROJECT, ASKED)
-    assert [job.attempts for job in await service.jobs.of_submission(PROJECT, submission.id)] == [2, 0]
+    assert [job.attempts for job in await service.jobs.several(PROJECT, [job.id for job in jobs])] == [2, 0]
     assert (await service.submissions.find(PROJECT, submission.id)).fanned_out
 
 

@@ -25,12 +25,21 @@ class Watching:
         self.updates = self.watch(PROJECT, [job.id for job in jobs], "")
 
     async def becomes(self, job: Job) -> None:
+        """Change elsewhere: from other processes only words come."""
         self.jobs.stored[PROJECT, job.id] = job
         await self.progress.tell(PROJECT, RenderProgressed(job.id, job.state))
+
+    async def becomes_here(self, job: Job) -> None:
+        self.jobs.stored[PROJECT, job.id] = job
+        await self.progress.tell(PROJECT, job)
 
 
 def first(state: str) -> Job:
     return job_in(state, shot(1))
+
+
+def at(later_s: float, job: Job) -> Job:
+    return replace(job, update_time=job.update_time + later_s)
 
 
 async def test_words_that_come_late_show_the_job_as_it_is_by_then():
@@ -200,4 +209,48 @@ async def test_of_many_open_jobs_ends_are_read_at_once_and_changes_that_others_f
     assert watching.jobs.reads == read + 1
     assert [await anext(watching.updates) for _ in range(2)] == [job_in(RENDERING, shot(n)) for n in (2, 3)]
     assert watching.jobs.reads == read + 2
+    await watching.updates.aclose()
+
+
+async def test_what_this_process_writes_is_shown_as_it_was_written_and_not_read_again():
+    watching = Watching(first(READY))
+    await anext(watching.updates)
+    read = watching.jobs.reads
+    step = RenderProgressed(first(READY).id, RENDERING, 1, 4)
+    await watching.becomes_here(first(RENDERING))
+    assert await anext(watching.updates) == first(RENDERING)
+    await watching.progress.tell(PROJECT, step)
+    assert await anext(watching.updates) == step
+    drawn = at(2.0, first(SUCCEEDED))
+    await watching.progress.tell(PROJECT, drawn)
+    await watching.progress.tell(PROJECT, at(1.0, first(RENDERING)))  # said too late
+    assert [update async for update in watching.updates] == [drawn]
+    assert watching.jobs.reads == read
+
+
+async def test_a_job_that_is_told_here_after_another_process_has_moved_it_on_is_read():
+    watching = Watching(first(READY))
+    await anext(watching.updates)
+    drawing = at(2.0, first(RENDERING))
+    await watching.becomes(drawing)
+    assert await anext(watching.updates) == drawing
+    await watching.progress.tell(PROJECT, at(1.0, first(READY)))
+    back = at(3.0, first(READY))
+    watching.jobs.stored[PROJECT, back.id] = back
+    assert await anext(watching.updates) == back
+    await watching.updates.aclose()
+
+
+async def test_of_many_open_jobs_a_state_that_is_soon_left_is_not_shown():
+    jobs = [job_in(READY, shot(number)) for number in range(1, 6)]
+    watching = Watching(*jobs)
+    for _ in jobs:
+        await anext(watching.updates)
+    await watching.becomes_here(job_in(RENDERING, shot(1)))
+    assert await anext(watching.updates) == job_in(RENDERING, shot(1))
+    await watching.becomes_here(job_in(RENDERING, shot(2)))
+    await watching.becomes_here(job_in(FAILED, shot(3)))
+    assert await anext(watching.updates) == job_in(FAILED, shot(3))
+    await watching.becomes_here(job_in(FAILED, shot(2)))
+    assert await anext(watching.updates) == job_in(FAILED, shot(2))
     await watching.updates.aclose()

@@ -10,7 +10,7 @@ from continuity.api.common.v1 import shot_pb2
 from continuity.api.rendering.v1 import render_service_pb2 as pb
 from continuity.kernel import errors
 from continuity.kernel.errors import ContinuityError, InvalidValue
-from continuity.rpc.errors import STATUS
+from continuity.rpc.errors import STATUS, invalid_request, rich_status
 
 SECRET = "mongodb://root:hunter2@store"
 CATEGORIES = {
@@ -118,6 +118,34 @@ async def test_a_huge_value_does_not_hide_the_error(served, refused, raising, te
     assert refusal.fields[0][0] == "film"
 
 
+def weight(status):
+    """Return how many bytes of headers a status takes: text is percent-encoded, details are in base64."""
+    text = sum(1 if 0x20 <= byte < 0x7F and byte != ord("%") else 3 for byte in status.message.encode())
+    return text + status.ByteSize() * 4 / 3
+
+
+@pytest.mark.parametrize("letter", ["x", "演", "🎬", "\n", "\udfff"])
+async def test_whatever_is_said_of_an_error_fits_into_headers(served, refused, raising, letter):
+    long = letter * 100_000
+
+    @dataclass(eq=False)
+    class ManyValues(InvalidValue):
+        one: str = long
+        two: str = long
+        three: str = long
+        four: str = long
+        five: str = long
+
+    error = ManyValues(field=long, value=long, limit=long)
+    assert weight(rich_status(error)) < 7_500
+    assert weight(invalid_request([(long, long)] * 100, long)) < 7_500
+    served.servicer.unary = raising(error)
+    refusal = await refused(served.get())
+    assert (refusal.code, refusal.info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "MANY_VALUES")
+    assert refusal.fields
+    assert set(refusal.info.metadata) == {"field", "value", "limit", "one", "two", "three", "four", "five"}
+
+
 async def test_what_nobody_foresaw_is_opaque_and_logged_under_its_trace_id(served, refused, raising, caplog):
     served.servicer.unary = raising(RuntimeError(SECRET))
     with caplog.at_level(logging.ERROR, "continuity"):
@@ -148,6 +176,17 @@ async def test_a_stream_that_breaks_midway_delivers_what_it_had_and_the_error(se
     assert [(await call.read()).job.id for _ in range(2)] == ["1", "2"]
     refusal = await refused(call.read())
     assert (refusal.code, refusal.info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
+
+
+async def test_a_time_limit_of_the_handlers_own_is_not_the_calls(served, refused, raising):
+    async def too_late(request, context):
+        yield pb.WatchJobsResponse()
+        raise TimeoutError
+
+    served.servicer.streaming, served.servicer.unary = too_late, raising(TimeoutError())
+    for call in (served.watch(), served.get()):
+        refusal = await refused(call)
+        assert (refusal.code, refusal.info.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
 
 
 async def test_a_stream_that_breaks_unforeseen_is_opaque(served, refused):

@@ -16,10 +16,13 @@ from continuity.documents.port import Collection, OutgoingEvent, Ref
 from continuity.documents.sqlite import SqliteDocuments
 from continuity.kernel.errors import Unavailable
 from continuity.kernel.values import Change
+from continuity.messaging.bus import EventBus
 from continuity.messaging.cause import caused_by
 from continuity.messaging.codec import EventCodec, Publication
+from continuity.messaging.connection import BrokerUnavailable, KafkaConnection
 from continuity.messaging.envelope import Event
 from continuity.messaging.observed import Sending, processing, watch_outcomes
+from continuity.messaging.publishing import TopicMissing, publish_each
 from continuity.messaging.repository import Aggregates
 from continuity.telemetry.names import (
     CONSUMED,
@@ -221,3 +224,24 @@ def test_a_process_that_sends_nothing_hands_the_trace_on() -> None:
     with processing("reels", "cutting", event(ELSEWHERE)):
         assert current_traceparent() == ELSEWHERE
     Sending(outgoing()).end()
+
+
+async def test_an_event_for_which_there_is_no_more_time_ends_its_span(kept: Any) -> None:
+    async def never(_: OutgoingEvent) -> Any:
+        await asyncio.Event().wait()
+
+    (published,) = await publish_each([[outgoing()]], never, lambda topic: BrokerUnavailable(), 0.01)
+    assert published.count == 0
+    assert kept.span("send reels").status.status_code is StatusCode.ERROR
+
+
+async def test_an_event_that_is_posted_and_refused_is_counted(kept: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(_: OutgoingEvent) -> Any:
+        raise TopicMissing(topic="reels")
+
+    bus = EventBus(KafkaConnection("127.0.0.1:1"), "cutting")
+    monkeypatch.setattr(bus, "_send", refuse)
+    with pytest.raises(TopicMissing):
+        await bus.post([outgoing()])
+    ((described, number),) = kept.points(SENT)
+    assert (described[ERROR_TYPE], number) == ("TOPIC_MISSING", 1)

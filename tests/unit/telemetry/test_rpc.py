@@ -41,6 +41,8 @@ class Servicer(pb_grpc.RenderServiceServicer):
             raise self.error
         if "endless" in request.job_ids:
             await asyncio.Event().wait()
+        while "pouring" in request.job_ids:
+            yield pb.WatchJobsResponse(job={"id": "x" * 100_000})
 
 
 @pytest_asyncio.fixture
@@ -98,6 +100,20 @@ async def test_a_stream_that_is_left_is_cancelled_and_not_failed(
             spans = await spans_of(kept, WATCH)
     assert spans[SpanKind.SERVER].attributes[RPC_STATUS] == "CANCELLED"
     assert spans[SpanKind.SERVER].status.status_code is StatusCode.UNSET
+    assert not caplog.records
+
+
+async def test_a_stream_that_is_left_amid_a_write_is_cancelled_and_nothing_is_logged(
+    kept: Any, servicer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        async with open_channel(servicer.address) as channel:
+            call = pb_grpc.RenderServiceStub(channel).WatchJobs(pb.WatchJobsRequest(job_ids=["pouring"]))
+            async for _ in call:
+                break
+            call.cancel()
+            spans = await spans_of(kept, WATCH)
+    assert spans[SpanKind.SERVER].attributes[RPC_STATUS] == "CANCELLED"
     assert not caplog.records
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from continuity.kernel.values import Change
-from services.vision.domain.analysis import AnalysisRecord, Observations
+from services.vision.domain.analysis import AnalysisRecord, Observations, answered
 from services.vision.domain.errors import AnalysisMissing, PictureUnusable
 
 
@@ -19,6 +19,12 @@ class InMemoryAnalyses:
             self.stored[key] = record
             self.events += change.events
 
+    async def tell_again(self, project: str, character_id: str, version: int) -> bool:
+        record = self.stored.get((project, character_id, version))
+        if record is not None:
+            self.events += answered(record).events
+        return record is not None
+
     async def latest(self, project: str, character_id: str) -> AnalysisRecord:
         versions = [key[2] for key in self.stored if key[:2] == (project, character_id)]
         if not versions:
@@ -33,8 +39,10 @@ class FixedAnalyzer:
 
     def __init__(self, observations: Observations) -> None:
         self.observations = observations
+        self.looks = 0
 
     async def look(self, picture: bytes) -> Observations:
+        self.looks += 1
         if picture == b"flat":
             raise PictureUnusable(cause="it is flat")
         return self.observations

@@ -35,11 +35,19 @@ async def test_a_photograph_is_answered_with_words_measurements_and_who_made_the
     assert analyses.events == [CharacterAnalyzed("ward", record.analysis)]
 
 
-async def test_the_same_photograph_is_answered_once(analyze, analyses):
+async def test_the_same_photograph_is_looked_at_once_and_answered_whenever_it_is_asked_for(analyze, analyses):
     await analyze("film", "ward", 1, "Ward", "picture")
     await analyze("film", "ward", 1, "Ward", "picture")
     await analyze.give_up("film", "ward", 1, FAILURE)
-    assert len(analyses.events) == 1
+    told, told_again = analyses.events
+    assert told == told_again
+    assert analyze.analyzer.looks == 1
+
+
+async def test_a_photograph_that_was_given_up_is_answered_again_with_the_same_reason(analyze, analyses):
+    await analyze.give_up("film", "ward", 1, FAILURE)
+    await analyze("film", "ward", 1, "Ward", "picture")
+    assert analyses.events == 2 * [CharacterAnalysisFailed("ward", FAILURE)]
 
 
 async def test_a_later_version_of_the_character_is_answered_anew(analyze, analyses):

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from continuity.wire.conversion import from_message, to_message
 
 ONLY_IN_DATACLASS = {
-    "Character": {"name_key", "content_hash", "keep_background", "ingested_version"},
+    "Character": {"name_key", "content_hash", "keep_background", "ingested_version", "look_time", "looks"},
     "Location": {"name_key", "deleted"},
     "NewCharacter": {"project"},
     "LocationAsked": {"project"},
     "MatteRecord": {"version"},
     "AnalysisRecord": {"version"},
     "Job>Job": {
-        "film_seed", "queue_key", "line_key", "look_time", "width_px", "height_px", "waiting_for", "characters",
-        "location", "lease_token", "lease_until", "requested_time", "ready_time", "started_time",
+        "film_seed", "queue_key", "line_key", "look_time", "looks", "width_px", "height_px", "waiting_for",
+        "characters", "location", "lease_token", "lease_until", "requested_time", "ready_time", "started_time",
         "interruptions",
     },
     "RenderProgressed>JobProgress": {"preview"},

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from continuity.api.characters.v1.character_pb2 import Character, CharacterState, FigureSource
+from continuity.api.characters.v1.character_service_pb2 import GetCharacterResponse
 from continuity.cli.documents import document
 from continuity.cli.files import read_photo
 from continuity.cli.output import facts, table
@@ -39,7 +40,8 @@ def add(
                 height_m=height_m,
             )
             session.output.note(f"{name}: the photograph is stored, analysing and cutting out")
-            _show(session, await client.characters.until_ready(made.id))
+            ready = await client.characters.until_ready(made.id)
+            _show(session, await client.characters.find(ready.id))
 
     execute(work, as_json=as_json)
 
@@ -67,7 +69,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
 
     async def work(session: Session) -> None:
         async with session.connected() as client:
-            _show(session, await client.characters.get(name))
+            _show(session, await client.characters.find(name))
 
     execute(work, as_json=as_json)
 
@@ -84,7 +86,8 @@ def delete(name: Name, as_json: AsJson = False) -> None:
     execute(work, as_json=as_json)
 
 
-def _show(session: Session, character: Character) -> None:
+def _show(session: Session, found: GetCharacterResponse) -> None:
+    character = found.character
     seen = character.analysis.observations
     clothing = ", ".join(f"{swatch.name} {swatch.share:.0%}" for swatch in seen.clothing)
     described = {
@@ -102,8 +105,9 @@ def _show(session: Session, character: Character) -> None:
         "framing": seen.framing,
         "analysis": character.analysis_failure.message or character.analysis.analyzer,
         "intake": ", ".join(character.intake_notes),
+        "image": found.image_url,
     }
-    session.output.show(document(character), facts(described))
+    session.output.show(document(character) | {"image_url": found.image_url or None}, facts(described))
 
 
 def _state(character: Character) -> str:

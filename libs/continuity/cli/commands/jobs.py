@@ -7,6 +7,7 @@ from typing import Annotated
 import grpc
 import typer
 
+from continuity.api.common.v1.object_pb2 import Failure
 from continuity.api.common.v1.shot_pb2 import ShotType
 from continuity.api.rendering.v1.job_pb2 import JOB_STATE_FAILED, Job, JobState
 from continuity.cli.choices import choice, value
@@ -68,8 +69,9 @@ def show(job: Annotated[str, typer.Argument(help="Id of the job.")], as_json: As
 
     async def work(session: Session) -> None:
         async with session.connected() as client:
-            found = await client.shots.get(job)
-        session.output.show(document(found), facts(_described(found)))
+            found = await client.shots.find(job)
+        shown = document(found.job) | {"image_url": found.image_url or None}
+        session.output.show(shown, facts(_described(found.job) | {"image": found.image_url}))
 
     execute(work, as_json=as_json)
 
@@ -153,6 +155,10 @@ def _state(job: Job) -> str:
     return f"{state} ({job.queue_position}{more} ahead)"
 
 
+def _why(failure: Failure) -> str:
+    return f"{failure.reason}: {failure.message}" if failure.reason else failure.message
+
+
 def _described(job: Job) -> dict[str, str]:
     timings = document(job.keyframe.timings).items()
     return {
@@ -163,8 +169,8 @@ def _described(job: Job) -> dict[str, str]:
         "description": job.shot.description,
         "cast": ", ".join(member.name for member in job.cast),
         "state": _state(job),
-        "failure": job.failure.message,
-        "last failure": job.last_failure.message if job.last_failure != job.failure else "",
+        "failure": _why(job.failure),
+        "last failure": _why(job.last_failure) if job.last_failure != job.failure else "",
         "attempts": str(job.attempts or ""),
         "expires": job.expire_time.ToJsonString() if job.HasField("expire_time") else "",
         "prompt": job.prompt.text,

@@ -15,7 +15,10 @@ from continuity.wire.conversion import word
 
 
 def manifest(film: Film, submission_id: str, jobs: Iterable[Job], keyframes: Keyframes) -> dict[str, Any]:
-    """Return the manifest; files are relative to its folder, times in seconds."""
+    """Return the manifest; files are relative to its folder, times in seconds.
+
+    The state of a shot is its job's, or ``damaged`` where the job's keyframe is no longer what was rendered.
+    """
     shots = [_shot(job, keyframes) for job in jobs]
     states = Counter(shot["state"] for shot in shots)
     return {
@@ -26,7 +29,7 @@ def manifest(film: Film, submission_id: str, jobs: Iterable[Job], keyframes: Key
         "shots": shots,
         "totals": {
             "shots": len(shots),
-            **{state: states[state] for state in ("succeeded", "failed", "cancelled")},
+            **{state: states[state] for state in ("succeeded", "failed", "cancelled", "damaged")},
             "size_bytes": sum(shot["size_bytes"] for shot in shots if shot["size_bytes"]),
             "timings": _sum(shot["timings"] for shot in shots if shot["timings"]),
         },
@@ -34,15 +37,15 @@ def manifest(film: Film, submission_id: str, jobs: Iterable[Job], keyframes: Key
 
 
 def _shot(job: Job, keyframes: Keyframes) -> dict[str, Any]:
-    done = job.HasField("keyframe")
+    done, damage = job.HasField("keyframe"), keyframes.damaged.get(job.id)
     name, _, version = job.keyframe.renderer.rpartition(" ")
     return {
         "scene": job.shot.scene_id,
         "shot": job.shot.shot_number,
         "job_id": job.id,
         "submission_id": job.submission_id,
-        "state": word(JobState.DESCRIPTOR, job.state),
-        "file": keyframes.file(job) if done else None,
+        "state": "damaged" if damage else word(JobState.DESCRIPTOR, job.state),
+        "file": keyframes.file(job) if keyframes.has(job) else None,
         "object_key": job.keyframe.object.key or None,
         "sha256": job.keyframe.object.sha256 or None,
         "size_bytes": job.keyframe.object.size_bytes or None,
@@ -54,7 +57,7 @@ def _shot(job: Job, keyframes: Keyframes) -> dict[str, Any]:
         "renderer": {"name": name or version, "version": version} if done else None,
         "attempts": job.attempts,
         "timings": document(job.keyframe.timings) if done else None,
-        "failure": document(job.failure) if job.HasField("failure") else None,
+        "failure": damage or (document(job.failure) if job.HasField("failure") else None),
     }
 
 

@@ -49,8 +49,9 @@ async def render_film(session: Session, order: Order) -> ExitCode:
             shots, handed_in = await _prepare(client, order, session.output)
         if not order.wait:
             return _leave(handed_in, order, session.output)
-        jobs = await _watch_and_save(client, handed_in, order.out, session.output)
-    return await _finish(shots, handed_in.submission_id, jobs, order.out, session.output)
+        keyframes = Keyframes(order.out)
+        jobs = await _watch_and_save(client, handed_in, keyframes, session.output)
+    return await _finish(shots, handed_in.submission_id, jobs, keyframes, session.output)
 
 
 @contextmanager
@@ -91,8 +92,10 @@ def _style(given: str, spellings: Mapping[str, str]) -> str:
     raise InvalidValue(field="--style", value=given, limit=limit)
 
 
-async def _watch_and_save(client: ContinuityClient, handed_in: HandedIn, out: Path, output: Output) -> list[Job]:
-    board, keyframes = Board(len(handed_in.jobs)), Keyframes(out)
+async def _watch_and_save(
+    client: ContinuityClient, handed_in: HandedIn, keyframes: Keyframes, output: Output
+) -> list[Job]:
+    board = Board(len(handed_in.jobs))
     saves: list[asyncio.Task[None]] = []
 
     async def save(job: Job, seen: Progress) -> None:
@@ -118,11 +121,13 @@ async def _watch_and_save(client: ContinuityClient, handed_in: HandedIn, out: Pa
     return [watched.get(job.id, job) for job in handed_in.jobs]
 
 
-async def _finish(shots: ShotList, submission_id: str, jobs: list[Job], out: Path, output: Output) -> ExitCode:
-    keyframes = Keyframes(out)
+async def _finish(
+    shots: ShotList, submission_id: str, jobs: list[Job], keyframes: Keyframes, output: Output
+) -> ExitCode:
+    out = keyframes.out
     written = manifest(shots.film, submission_id, jobs, keyframes)
     write_atomically(out / "manifest.json", json.dumps(written, indent=2, ensure_ascii=False).encode() + b"\n")
-    sheet = await asyncio.to_thread(sheet_png, shots, jobs, keyframes, out)
+    sheet = await asyncio.to_thread(sheet_png, shots, jobs, keyframes)
     write_atomically(out / "contact-sheet.png", sheet)
     output.show({"out": str(out), **written}, *_told(written, out))
     return ExitCode.OK if written["totals"]["succeeded"] == len(jobs) else ExitCode.FAILED
@@ -133,8 +138,14 @@ def _told(written: dict[str, Any], out: Path) -> list[str]:
     lines = [f"{written['totals']['succeeded']} of {len(written['shots'])} keyframes are in {out / 'keyframes'}"]
     for shot in lost:
         why = f": {shot['failure']['message']}" if shot["failure"] else ""
-        lines.append(f"  {shot['scene']}-{shot['shot']} {shot['state']}{why}  (job {shot['job_id']})")
+        lines.append(f"  {_name(shot)} {shot['state']}{why}  (job {shot['job_id']})")
+    if damaged := [_name(shot) for shot in lost if shot["state"] == "damaged"]:
+        lines.append(f"  the same command with --again renders every shot anew, {', '.join(damaged)} with them")
     return [*lines, f"contact sheet: {out / 'contact-sheet.png'}", f"manifest:      {out / 'manifest.json'}"]
+
+
+def _name(shot: Mapping[str, Any]) -> str:
+    return f"{shot['scene']}-{shot['shot']}"
 
 
 def _leave(handed_in: HandedIn, order: Order, output: Output) -> ExitCode:

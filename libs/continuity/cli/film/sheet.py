@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 from continuity.api.common.v1.shot_pb2 import CameraAngle, ShotType
 from continuity.api.rendering.v1.job_pb2 import Job, JobState
@@ -13,11 +12,11 @@ from continuity.client.shotlist import ShotList
 from continuity.wire.conversion import word
 
 
-def sheet_png(shots: ShotList, jobs: list[Job], keyframes: Keyframes, out: Path) -> bytes:
+def sheet_png(shots: ShotList, jobs: list[Job], keyframes: Keyframes) -> bytes:
     """Return the contact sheet; the keyframes are read from the film's folder."""
     by_scene: dict[str, list[Panel]] = {}
     for job in jobs:
-        by_scene.setdefault(job.shot.scene_id, []).append(_panel(job, keyframes, out))
+        by_scene.setdefault(job.shot.scene_id, []).append(_panel(job, keyframes))
     sections = [
         Section(f"Scene {scene.id}", _place(scene.title, scene.shots[0].location), tuple(by_scene[scene.id]))
         for scene in shots.scenes
@@ -31,15 +30,15 @@ def _place(title: str, location: str) -> str:
     return " · ".join(filter(None, (title, location)))
 
 
-def _panel(job: Job, keyframes: Keyframes, out: Path) -> Panel:
-    done = job.HasField("keyframe")
+def _panel(job: Job, keyframes: Keyframes) -> Panel:
+    there, damage = keyframes.has(job), keyframes.damaged.get(job.id)
     return Panel(
         label=f"{job.shot.scene_id}–{job.shot.shot_number}",
         shot_type=word(ShotType.DESCRIPTOR, job.shot.shot_type).replace("-", " "),
         camera=word(CameraAngle.DESCRIPTOR, job.shot.camera_angle).replace("-", " ") or "eye level",
         duration_s=job.shot.duration_s or None,
         description=job.shot.description,
-        picture=out / keyframes.file(job) if done else None,
-        missing=word(JobState.DESCRIPTOR, job.state) if not done else "",
-        reason=job.failure.message,
+        picture=keyframes.out / keyframes.file(job) if there else None,
+        missing="" if there else "damaged" if damage else word(JobState.DESCRIPTOR, job.state),
+        reason=damage["message"] if damage else job.failure.message,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from continuity.documents.mongo.connection import Connection, Database, update
 from continuity.documents.mongo.layout import Stored, decoded, key, ref
-from continuity.documents.port import Collection, OutgoingEvent, Ref
+from continuity.documents.port import CLOCK_MARGIN_S, Collection, OutgoingEvent, Ref
 
 DUE_ORDER = [("outbox_due_time", 1)]
 
@@ -20,7 +20,7 @@ class Outboxes:
 
     async def take(self, collection: Collection, now: float, until: float, owner: str, limit: int) -> list[Ref]:
         """Take over due outboxes of one collection, each only if nobody else has by then."""
-        due = due_at(now)
+        due = due_at(now, until + CLOCK_MARGIN_S)
 
         async def taken(database: Database) -> list[Stored]:
             found = await database[collection.name].find(due, {"_id": 1}).sort(DUE_ORDER).limit(limit).to_list(None)
@@ -59,9 +59,9 @@ class Outboxes:
         await self._connection.run(lambda database: database[collection].bulk_write(writes, ordered=False))
 
 
-def due_at(now: float) -> dict[str, Any]:
-    """Return the filter for outboxes whose time has come."""
-    return {"outbox_due_time": {"$lte": now}}
+def due_at(now: float, far: float) -> dict[str, Any]:
+    """Return the filter for outboxes whose time has come, or lies beyond ``far``."""
+    return {"$or": [{"outbox_due_time": {"$lte": now}}, {"outbox_due_time": {"$gt": far}}]}
 
 
 def _clearing(named: Ref, ids: list[str]) -> list[Any]:

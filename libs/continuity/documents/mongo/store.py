@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from continuity.documents.body import BODY_LIMIT_BYTES, body_text, too_large
 from continuity.documents.mongo import layout
-from continuity.documents.mongo.connection import Connection, Operation, T, Taken, insert_others, packed
+from continuity.documents.mongo.connection import Connection, Database, Operation, T, Taken, insert_others, packed
 from continuity.documents.mongo.layout import SEEN, Stored
 from continuity.documents.mongo.outboxes import Outboxes
 from continuity.documents.mongo.query import filtering, indexes, sorting
@@ -104,10 +104,18 @@ class MongoDocuments:
         if result.matched_count == 0:
             await self._say_why(collection, document)
 
-    async def delete(self, collection: Collection, project: str, id: str) -> None:
-        """Remove a document and whatever waits in its outbox. Nothing happens when it is absent."""
-        asked = {"_id": layout.key(project, id)}
-        await self._connection.run(lambda database: database[collection.name].delete_one(asked))
+    async def delete(self, collection: Collection, project: str, id: str, version: int | None = None) -> None:
+        """Remove a document and whatever waits in its outbox. Raises ``VersionConflict``."""
+        named = {"_id": layout.key(project, id)}
+        asked = named if version is None else {**named, "version": version}
+
+        async def removed(database: Database) -> bool:
+            documents = database[collection.name]
+            gone = (await documents.delete_one(asked)).deleted_count == 1
+            return gone or version is None or await documents.find_one(named, {"_id": 1}) is None
+
+        if not await self._connection.run(removed):
+            raise VersionConflict(collection=collection.name, id=id, version=version or 0)
 
     async def page(
         self,
@@ -170,7 +178,7 @@ class MongoDocuments:
     async def due_outboxes(
         self, collections: Sequence[Collection], now: float, until: float, owner: str, limit: int
     ) -> tuple[Ref, ...]:
-        """Take over outboxes whose time has come: they are ``owner``'s until ``until`` (seconds since the epoch)."""
+        """Take over outboxes that are due, or far ahead: they are ``owner``'s until ``until``, seconds since 1970."""
         taken: list[Ref] = []
         for collection in collections:
             if len(taken) < limit:

@@ -59,6 +59,12 @@ class EventLog:
         rows = await self._database.read(lambda connection: connection.execute(sql, (after, limit)).fetchall())
         return tuple(LoggedEvent(seq, decode(json.loads(event))) for seq, event in rows)
 
+    async def newest(self) -> int:
+        """Return the ``seq`` of the event that was logged last; 0 when none is logged."""
+        sql = "SELECT coalesce(max(seq), 0) FROM event_log"
+        newest: int = await self._database.read(lambda connection: connection.execute(sql).fetchone()[0])
+        return newest
+
     async def backlog(self) -> int:
         """Return how many deliveries are outstanding, or the most that are counted."""
         sql = f"SELECT count(*) FROM (SELECT 1 FROM event_pending LIMIT {BACKLOG_COUNTED})"
@@ -76,12 +82,7 @@ def _note(connection: sqlite3.Connection, group: str, event_id: str) -> None:
 def append(
     connection: sqlite3.Connection, events: Sequence[OutgoingEvent], groups: Mapping[str, Sequence[str]]
 ) -> None:
-    """Log events and let them wait for the groups of their topic that have not handled them already.
-
-    Without any groups nothing is logged: the broker remembers by itself.
-    """
-    if not groups:
-        return
+    """Log events and let them wait for the groups of their topic that have not handled them already."""
     for event in events:
         row = (event.id, json.dumps(encode(event)))
         if connection.execute("INSERT OR IGNORE INTO event_log (id, event) VALUES (?, ?)", row).rowcount == 0:

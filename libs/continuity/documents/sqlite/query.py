@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from continuity.documents.paging import ID, PROJECT, Bound, total_order, within
@@ -66,19 +66,30 @@ def counted(
     return sql, [*parameters, -1 if limit is None else limit]
 
 
-def taken_over(collection: Collection) -> str:
-    """Return the statement that takes over due outboxes; its parameters are until, owner, now and a limit."""
+def taken_over(collection: Collection) -> tuple[str, str]:
+    """Return the statements that take over outboxes: those due by a time, and those that lie behind one.
+
+    Each one's parameters are until, owner, that time and a limit.
+    """
     name = table(collection)
-    return (
+    due, ahead = (
         f"UPDATE {name} SET outbox_due_time = ?, outbox_owner = ? WHERE rowid IN"
-        f" (SELECT rowid FROM {name} WHERE outbox_due_time <= ? ORDER BY outbox_due_time LIMIT ?)"
+        f" (SELECT rowid FROM {name} WHERE outbox_due_time {operator} ? ORDER BY outbox_due_time LIMIT ?)"
         " RETURNING project, id"
+        for operator in ("<=", ">")
     )
+    return due, ahead
 
 
 def _asked(where: Sequence[Condition], project: str | None, bounds: Sequence[Bound] = ()) -> list[Condition | Bound]:
     own = [] if project is None else [Bound(PROJECT, "=", project)]
-    return [*own, *where, *bounds]
+    exact = {each.field: each.value for each in bounds if each.operator == "=" and each.value is not None}
+    return [*own, *(each for each in where if not _implied(each, exact)), *bounds]
+
+
+def _implied(condition: Condition, exact: Mapping[str, Any]) -> bool:
+    """Tell whether a bound leaves nothing to ask: SQLite would walk by the wider term and have to sort."""
+    return condition.operator == "<=" and condition.field in exact and exact[condition.field] <= condition.value
 
 
 def _where(asked: Sequence[Condition | Bound]) -> tuple[str, list[Any]]:

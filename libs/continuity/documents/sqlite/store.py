@@ -10,9 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic_core import from_json
+
 from continuity.documents.body import body_text
 from continuity.documents.paging import page_token, stretches
 from continuity.documents.port import (
+    CLOCK_MARGIN_S,
     INBOX_LIMIT,
     OUTBOX_LEASE_S,
     OUTBOX_LIMIT,
@@ -124,7 +127,7 @@ class SqliteDocuments:
                 raise DocumentMissing(collection=collection.name, id=document.id)
             if row[0] != document.version:
                 raise VersionConflict(collection=collection.name, id=document.id, version=document.version)
-            waiting = json.loads(row[1] or "[]")
+            waiting = from_json(row[1] or "[]")
             if events and len(waiting) + len(events) > OUTBOX_LIMIT:
                 raise OutboxFull(collection=collection.name, id=document.id, limit=OUTBOX_LIMIT)
             outbox = _outbox_columns(waiting, events, owner) if events else row[1:]
@@ -136,10 +139,17 @@ class SqliteDocuments:
 
         await self._database.write(write)
 
-    async def delete(self, collection: Collection, project: str, id: str) -> None:
-        """Remove a document and whatever waits in its outbox. Nothing happens when it is absent."""
-        sql = f"DELETE FROM {table(collection)} WHERE project = ? AND id = ?"
-        await self._database.write(lambda connection: connection.execute(sql, (project, id)))
+    async def delete(self, collection: Collection, project: str, id: str, version: int | None = None) -> None:
+        """Remove a document and whatever waits in its outbox. Raises ``VersionConflict``."""
+        name, key = table(collection), (project, id)
+
+        def write(connection: sqlite3.Connection) -> None:
+            found = connection.execute(f"SELECT version FROM {name} WHERE project = ? AND id = ?", key).fetchone()
+            if found is not None and version not in (None, found[0]):
+                raise VersionConflict(collection=collection.name, id=id, version=version or 0)
+            connection.execute(f"DELETE FROM {name} WHERE project = ? AND id = ?", key)
+
+        await self._database.write(write)
 
     async def page(
         self,
@@ -201,13 +211,14 @@ class SqliteDocuments:
     async def due_outboxes(
         self, collections: Sequence[Collection], now: float, until: float, owner: str, limit: int
     ) -> tuple[Ref, ...]:
-        """Take over outboxes whose time has come: they are ``owner``'s until ``until`` (seconds since the epoch)."""
+        """Take over outboxes that are due, or far ahead: they are ``owner``'s until ``until``, seconds since 1970."""
 
         def take(connection: sqlite3.Connection) -> tuple[Ref, ...]:
             taken: list[Ref] = []
             for collection in collections:
-                rows = connection.execute(taken_over(collection), (until, owner, now, limit - len(taken))).fetchall()
-                taken += [Ref(collection.name, project, id) for project, id in rows]
+                for sql, bound in zip(taken_over(collection), (now, until + CLOCK_MARGIN_S), strict=True):
+                    rows = connection.execute(sql, (until, owner, bound, limit - len(taken))).fetchall()
+                    taken += [Ref(collection.name, project, id) for project, id in rows]
             return tuple(taken)
 
         return await self._database.write(take)
@@ -220,7 +231,7 @@ class SqliteDocuments:
             sql += " AND outbox_owner = ?"
             parameters.append(owner)
         row = await self._database.read(lambda connection: connection.execute(sql, parameters).fetchone())
-        return tuple(event_log.decode(event) for event in json.loads((row and row[0]) or "[]"))
+        return tuple(event_log.decode(event) for event in from_json((row and row[0]) or "[]"))
 
     async def outboxes(self, refs: Sequence[Ref], owner: str) -> Mapping[Ref, tuple[OutgoingEvent, ...]]:
         """Return in one go what ``outbox`` would for each document; those without waiting events are left out."""
@@ -236,7 +247,7 @@ class SqliteDocuments:
             return found
 
         waiting = await self._database.read(read)
-        return {ref: tuple(event_log.decode(event) for event in json.loads(text)) for ref, text in waiting.items()}
+        return {ref: tuple(event_log.decode(event) for event in from_json(text)) for ref, text in waiting.items()}
 
     async def settle(self, published: Mapping[Ref, Sequence[str]]) -> None:
         """Move published events (by id) from the outboxes of their documents into the event log."""
@@ -260,8 +271,9 @@ class SqliteDocuments:
         name = table(self._collections[ref.collection])
         key = (ref.project, ref.id)
         row = connection.execute(f"SELECT outbox FROM {name} WHERE project = ? AND id = ?", key).fetchone()
-        waiting = json.loads((row and row[0]) or "[]")
-        event_log.append(connection, [event_log.decode(e) for e in waiting if e["id"] in ids], self._groups)
+        waiting = from_json((row and row[0]) or "[]")
+        if self._groups:  # else the broker remembers by itself
+            event_log.append(connection, [event_log.decode(e) for e in waiting if e["id"] in ids], self._groups)
         left = [event for event in waiting if event["id"] not in ids]
         cleared = "" if left else ", outbox_due_time = NULL, outbox_owner = NULL"
         sql = f"UPDATE {name} SET outbox = ?{cleared} WHERE project = ? AND id = ?"
@@ -280,7 +292,7 @@ def _create(connection: sqlite3.Connection, collection: Collection) -> None:
 
 def _document(row: Sequence[object]) -> Document:
     project, id, version, body, inbox = row
-    return Document(str(project), str(id), int(str(version)), json.loads(str(body)), tuple(json.loads(str(inbox))))
+    return Document(str(project), str(id), int(str(version)), from_json(str(body)), tuple(from_json(str(inbox))))
 
 
 def _row(collection: Collection, document: Document, events: Sequence[OutgoingEvent], owner: str) -> tuple[object, ...]:
