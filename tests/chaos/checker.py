@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tests.chaos.event_checks import event_findings
+from tests.chaos.event_order import order_findings
 from tests.chaos.evidence import Accepted, Evidence, StoredDocument
 from tests.chaos.findings import Finding, Kind
+from tests.chaos.promises import (
+    FINISHED,
+    doubled,
+    lost_cast,
+    lost_jobs,
+    lost_submissions,
+    strays,
+    unasked,
+    unseen,
+)
 
-FINISHED = ("succeeded", "failed", "cancelled")
 REFERENCE = frozenset({"key", "sha256", "size_bytes"})
 
 
@@ -30,43 +39,19 @@ def unreferenced(documents: Iterable[StoredDocument], keys: Iterable[str]) -> se
     return set(keys) - {text for document in documents for text in _texts(document.body)}
 
 
-def lost(accepted: Accepted, evidence: Evidence) -> Iterator[Finding]:
-    """Find what was accepted and has not ended, or is gone."""
-    jobs = {(job.project, job.id): job for job in evidence.of("jobs")}
-    for promised in accepted.jobs:
-        job = jobs.get((promised.project, promised.id))
-        if job is None:
-            yield Finding(Kind.LOST, f"job {promised.project}/{promised.id}", "was accepted and does not exist")
-        elif job.body["state"] not in FINISHED:
-            yield Finding(Kind.LOST, job.name, f"was accepted and is {job.body['state']}")
-    for collection, members in (("characters", accepted.characters), ("locations", accepted.locations)):
-        standing = {(each.project, each.id): each for each in evidence.of(collection)}
-        for project, id in sorted(members - set(standing)):
-            yield Finding(Kind.LOST, f"{collection} {project}/{id}", "was accepted and does not exist")
-    for character in evidence.of("characters"):
-        if character.body["state"] != "ready":
-            yield Finding(Kind.LOST, character.name, f"is {character.body['state']}")
-    for submission in evidence.of("submissions"):
-        if not submission.body["fanned_out"]:
-            yield Finding(Kind.LOST, submission.name, "is not fanned out")
-
-
 def failed(_: Accepted, evidence: Evidence) -> Iterator[Finding]:
-    """Find jobs that ended without a picture: every shot can be drawn, so a fault has failed it."""
+    """Find what went wrong with a shot or a photograph: each can be drawn and matted, so a fault has failed it."""
     for job in evidence.of("jobs"):
         if job.body["state"] == "failed":
             yield Finding(Kind.FAILED, job.name, str(job.body["failure"]))
+    for character in evidence.of("characters"):
+        for failure in ("analysis_failure", "matting_failure"):
+            if character.body.get(failure):
+                yield Finding(Kind.FAILED, character.name, f"{failure}: {character.body[failure]}")
 
 
-def duplicated(accepted: Accepted, evidence: Evidence) -> Iterator[Finding]:
-    """Find shots with more than one job, jobs that were promised twice, and events that were applied twice."""
-    places = Counter((job.project, job.body["submission_id"], _place(job)) for job in evidence.of("jobs"))
-    for (project, submission, place), count in places.items():
-        if count > 1:
-            yield Finding(Kind.DUPLICATED, f"shot {project}/{submission} {place}", f"has {count} jobs")
-    for (project, id), count in Counter((job.project, job.id) for job in accepted.jobs).items():
-        if count > 1:
-            yield Finding(Kind.DUPLICATED, f"job {project}/{id}", f"was promised for {count} shots")
+def applied_twice(_: Accepted, evidence: Evidence) -> Iterator[Finding]:
+    """Find events that were applied twice."""
     for document in evidence.documents:
         if len(set(document.inbox)) < len(document.inbox):
             yield Finding(Kind.DUPLICATED, document.name, "has an event in its inbox twice")
@@ -131,28 +116,23 @@ def projection(_: Accepted, evidence: Evidence) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[Accepted, Evidence], Iterable[Finding]], ...] = (
-    lost,
+    lost_jobs,
+    lost_submissions,
+    lost_cast,
+    unasked,
+    strays,
+    doubled,
+    unseen,
     failed,
-    duplicated,
+    applied_twice,
     damaged,
     orphans,
     leases,
     delivery,
     projection,
     event_findings,
+    order_findings,
 )
-
-
-def by_kind(findings: Iterable[Finding]) -> Mapping[Kind, list[Finding]]:
-    """Return the findings of each kind."""
-    found: defaultdict[Kind, list[Finding]] = defaultdict(list)
-    for finding in findings:
-        found[finding.kind].append(finding)
-    return found
-
-
-def _place(job: StoredDocument) -> str:
-    return f"{job.body['shot']['scene_id']}/{job.body['shot']['shot_number']}"
 
 
 def _references(value: Any) -> Iterator[Mapping[str, Any]]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -16,6 +17,7 @@ from deploy.local.servers.base import Server
 from tests.chaos import embedded_reading
 from tests.chaos.checker import check, terminal
 from tests.chaos.evidence import Accepted
+from tests.chaos.felt import felt
 from tests.chaos.load import FilmMaker, Pace
 from tests.chaos.outcome import Outcome
 from tests.chaos.waiting import none_left
@@ -56,12 +58,13 @@ async def run(folder: Path, *, seed: int, shots: int, kills: int) -> Outcome:
     """Run it once."""
     began = time.monotonic()
     accepted, random = Accepted(), Random(seed)
+    died: Counter[str] = Counter()
     server = Embedded(folder)
     maker = FilmMaker(server.address, 0, shots, seed, accepted)
     try:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOAD_LIMIT_S), asyncio.TaskGroup() as group:
-                group.create_task(_live_and_die(server, random, kills))
+                group.create_task(_live_and_die(server, random, kills, died))
                 group.create_task(maker.run(Pace(kills * sum(LIFE_S) / 2)))
         await asyncio.to_thread(server.start)
         waiting = [f"{maker.left} shots that are not accepted"] if maker.left else []
@@ -76,7 +79,11 @@ async def run(folder: Path, *, seed: int, shots: int, kills: int) -> Outcome:
         seed=seed,
         accepted=len(accepted.jobs),
         terminal=terminal(accepted, evidence),
-        kills=kills,
+        cancelled=len(accepted.cancelled),
+        watched=len(accepted.watched),
+        kills=died.total(),
+        felt=felt(evidence),
+        faults=dict(died),
         seconds=time.monotonic() - began,
         findings=check(accepted, evidence),
         refusals=dict(maker.refusals),
@@ -84,11 +91,12 @@ async def run(folder: Path, *, seed: int, shots: int, kills: int) -> Outcome:
     )
 
 
-async def _live_and_die(server: Server, random: Random, kills: int) -> None:
-    """Start the process and kill it, so many times."""
+async def _live_and_die(server: Server, random: Random, kills: int, died: Counter[str]) -> None:
+    """Start the process and kill it, so many times; count those times that it was alive."""
     for _ in range(kills):
         await asyncio.to_thread(server.start)
         await asyncio.sleep(random.uniform(*LIFE_S))
+        died["kill-embedded"] += server.alive()
         await asyncio.to_thread(server.kill)
     await asyncio.to_thread(server.start)
 

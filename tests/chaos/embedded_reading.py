@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from tests.chaos.checker import FINISHED, unreferenced
+from tests.chaos.checker import unreferenced
 from tests.chaos.evidence import Evidence, StoredDocument, StoredObject, TopicEvent
+from tests.chaos.promises import FINISHED
 
 FOLDER_MARK = "+"
 LENGTH_BYTES = 4
@@ -63,7 +64,8 @@ def _documents(database: sqlite3.Connection) -> Iterator[StoredDocument]:
 def _events(database: sqlite3.Connection) -> Iterator[TopicEvent]:
     for (text,) in database.execute("SELECT event FROM event_log ORDER BY seq"):
         told = json.loads(text)
-        yield TopicEvent(told["topic"], told["key"], told["id"], told["type"], bytes.fromhex(told["payload"]))
+        named = {name: told[name] for name in ("topic", "project", "key", "source", "id", "type")}
+        yield TopicEvent(**named, payload=bytes.fromhex(told["payload"]))
 
 
 def _unhandled(database: sqlite3.Connection) -> dict[tuple[str, str], int]:

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 from google.protobuf.message import Message
 
+from continuity.kernel.ids import derived_id
+
 MessageType: TypeAlias = type[Message]
 
 
@@ -21,13 +23,38 @@ class AcceptedJob:
     place: str
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A request as it was sent, whether or not an answer came; ``key`` is what makes its repetitions one."""
+
+    project: str
+    kind: str
+    key: str
+
+    @property
+    def id(self) -> str:
+        """The id of what it makes."""
+        return derived_id(self.kind, self.project, self.key)
+
+
 @dataclass
 class Accepted:
-    """All that clients were promised. Members of the cast are (project, id)."""
+    """All that clients have asked for and were promised. Members of the cast and jobs are (project, id).
+
+    ``watched`` holds the last state in which a client that watched a job has seen it.
+    """
 
     jobs: list[AcceptedJob] = field(default_factory=list)
     characters: set[tuple[str, str]] = field(default_factory=set)
     locations: set[tuple[str, str]] = field(default_factory=set)
+    asked: set[Asked] = field(default_factory=set)
+    cancelled: set[tuple[str, str]] = field(default_factory=set)
+    watched: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def submissions(self) -> set[tuple[str, str]]:
+        """The submissions of all promised jobs."""
+        return {(job.project, job.submission_id) for job in self.jobs}
 
 
 @dataclass(frozen=True)
@@ -59,22 +86,32 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class TopicEvent:
-    """A record on a topic. The same event may stand there more than once."""
+    """A record on a topic. The same event, which ``source`` and ``id`` name, may stand there more than once."""
 
     topic: str
+    project: str
     key: str
+    source: str
     id: str
     type: str
     payload: bytes
 
+    @property
+    def name(self) -> str:
+        """How it is spoken of."""
+        return f"{self.type} {self.id} of {self.project}/{self.key}"
+
     def opened(self, message: MessageType) -> Any:
-        """Return the payload as its message."""
+        """Return the payload as its message. Raises ``DecodeError``."""
         return message.FromString(self.payload)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """``unhandled`` counts the events of a topic that a group has not acknowledged, by (group, topic)."""
+    """``events`` of one key stand in their topic's order.
+
+    ``unhandled`` counts the events of a topic that a group has not acknowledged, by (group, topic).
+    """
 
     documents: tuple[StoredDocument, ...] = ()
     objects: Mapping[str, StoredObject] = field(default_factory=dict)

@@ -11,10 +11,14 @@ from contextlib import asynccontextmanager, suppress
 
 from deploy.local.servers.base import Server, ServerFailed
 from deploy.local.servers.toxiproxy import Proxy
+from tests.chaos import reading
 from tests.chaos.schedule import Fault, Planned
 from tests.chaos.topology import Topology
+from tests.chaos.waiting import none_left
 
 STOP_LIMIT_S = 60.0
+BUSY_LIMIT_S = 15.0
+"""How long a fault waits for somebody to be at work."""
 START_TRIES = 3
 TRITON_SERVER, TRITON_STUB = "tritonserver", "triton_python"
 
@@ -94,10 +98,15 @@ class Faults:
         return True
 
     async def _freeze(self, server: Server, length_s: float) -> bool:
+        """Hold a worker up while something is drawn: one that has nothing to do would not be missed."""
         async with self._locks[server.name]:
+            if await none_left(lambda: reading.nothing_leased(self._topology), BUSY_LIMIT_S) or not server.alive():
+                return False
             server.signal(signal.SIGSTOP)
-            await asyncio.sleep(length_s)
-            server.signal(signal.SIGCONT)
+            try:
+                await asyncio.sleep(length_s)
+            finally:
+                server.signal(signal.SIGCONT)
         return True
 
     async def _fill_disk(self, length_s: float) -> bool:

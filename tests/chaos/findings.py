@@ -10,6 +10,7 @@ class Kind(StrEnum):
     """What a finding is about."""
 
     LOST = "lost"
+    UNASKED = "unasked"
     DUPLICATED = "duplicated"
     FAILED = "failed"
     DAMAGED = "damaged"
@@ -18,6 +19,8 @@ class Kind(StrEnum):
     UNPUBLISHED = "unpublished"
     UNHANDLED = "unhandled"
     UNAPPLIED = "unapplied"
+    UNSEEN = "unseen"
+    DISORDERED = "disordered"
     HELD = "held"
     DEAD = "dead"
     UNEXERCISED = "unexercised"

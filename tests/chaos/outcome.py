@@ -15,7 +15,7 @@ ORPHANED = (Kind.ORPHANED, Kind.LEASED)
 
 @dataclass(frozen=True)
 class Outcome:
-    """``waiting`` is what had not come to rest within its limit."""
+    """``waiting`` is what had not come to rest within its limit, ``felt`` what the faults have done to the work."""
 
     name: str
     seed: int
@@ -24,6 +24,9 @@ class Outcome:
     kills: int
     seconds: float
     findings: Sequence[Finding]
+    cancelled: int = 0
+    watched: int = 0
+    felt: Mapping[str, int] = field(default_factory=dict)
     faults: Mapping[str, int] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     refusals: Mapping[str, int] = field(default_factory=dict)
@@ -48,7 +51,10 @@ class Outcome:
             "orphans": sum(kinds[kind] for kind in ORPHANED),
             "failed": kinds[Kind.FAILED],
             "other": {kind: count for kind, count in sorted(kinds.items()) if kind not in told},
+            "cancelled": self.cancelled,
+            "watched": self.watched,
             "kills": self.kills,
+            "felt": dict(self.felt),
             "faults": dict(self.faults),
             "skipped": dict(self.skipped),
             "refusals": dict(self.refusals),

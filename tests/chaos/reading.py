@@ -6,17 +6,20 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import minio
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 from pymongo import MongoClient
 
 from continuity.messaging.topics import Topic, load_topics
-from deploy.local.servers.minio import BUCKET
-from tests.chaos.checker import FINISHED, unreferenced
+from deploy.local.servers.kafka import Kafka
+from deploy.local.servers.minio import BUCKET, Minio
+from deploy.local.servers.mongo import MongoStandIn
+from tests.chaos.checker import unreferenced
 from tests.chaos.evidence import Evidence, StoredDocument, StoredObject, TopicEvent
-from tests.chaos.topology import DATABASE, Topology
+from tests.chaos.promises import FINISHED
+from tests.chaos.topology import DATABASE
 
 NO_AGGREGATES = ("health",)
 KAFKA_LIMIT_S = 15.0
@@ -24,19 +27,35 @@ READ_LIMIT_S = 120.0
 TYPE_PREFIX = "film.continuity."
 
 
-def read(topology: Topology) -> Evidence:
+class Servers(Protocol):
+    """Where things are kept; those of a ``Topology``, or others."""
+
+    @property
+    def kafka(self) -> Kafka:
+        """Events."""
+
+    @property
+    def minio(self) -> Minio:
+        """Objects."""
+
+    @property
+    def mongo(self) -> MongoStandIn:
+        """Documents."""
+
+
+def read(servers: Servers) -> Evidence:
     """Return all there is."""
     return Evidence(
-        documents=tuple(documents(topology.mongo.url)),
-        objects=dict(objects(topology)),
-        events=tuple(events(topology.kafka.address)),
-        unhandled=unhandled(topology.kafka.address),
+        documents=tuple(documents(servers.mongo.url)),
+        objects=dict(objects(servers)),
+        events=tuple(events(servers.kafka.address)),
+        unhandled=unhandled(servers.kafka.address),
     )
 
 
-def unsettled(topology: Topology) -> list[str]:
+def unsettled(servers: Servers) -> list[str]:
     """Return what still waits, outside of which nothing more will happen."""
-    with MongoClient[dict[str, Any]](topology.mongo.url, timeoutMS=20_000) as client:
+    with MongoClient[dict[str, Any]](servers.mongo.url, timeoutMS=20_000) as client:
         database = client[DATABASE]
         waiting = {"unfinished jobs": database["jobs"].count_documents({"body.state": {"$nin": list(FINISHED)}})}
         waiting["unready characters"] = database["characters"].count_documents({"body.state": "ingested"})
@@ -44,8 +63,15 @@ def unsettled(topology: Topology) -> list[str]:
             if name.endswith("_held_events"):
                 waiting[name] = database[name].count_documents({"body.state": "waiting"})
             waiting[f"outboxes of {name}"] = database[name].count_documents({"outbox": {"$exists": True}})
-    waiting |= {f"{group} on {topic}": count for (group, topic), count in unhandled(topology.kafka.address).items()}
+    waiting |= {f"{group} on {topic}": count for (group, topic), count in unhandled(servers.kafka.address).items()}
     return [f"{count} {what}" for what, count in waiting.items() if count]
+
+
+def nothing_leased(servers: Servers) -> list[str]:
+    """Return that no job is under a lease, unless one is."""
+    with MongoClient[dict[str, Any]](servers.mongo.url, timeoutMS=5_000) as client:
+        leased = client[DATABASE]["jobs"].count_documents({"body.state": "rendering"}, limit=1)
+    return [] if leased else ["nothing is drawn"]
 
 
 def documents(url: str) -> Iterator[StoredDocument]:
@@ -59,15 +85,15 @@ def documents(url: str) -> Iterator[StoredDocument]:
                 yield StoredDocument(name, key["p"], key["i"], found["version"], found["body"], inbox, waiting)
 
 
-def left_over(topology: Topology) -> set[str]:
+def left_over(servers: Servers) -> set[str]:
     """Return the keys of objects that no document names."""
-    keys = [str(listed.object_name) for listed in _client(topology).list_objects(BUCKET, recursive=True)]
-    return unreferenced(documents(topology.mongo.url), keys)
+    keys = [str(listed.object_name) for listed in _client(servers).list_objects(BUCKET, recursive=True)]
+    return unreferenced(documents(servers.mongo.url), keys)
 
 
-def objects(topology: Topology) -> Iterator[tuple[str, StoredObject]]:
+def objects(servers: Servers) -> Iterator[tuple[str, StoredObject]]:
     """Yield every object as its bytes are, once nobody writes or removes any."""
-    client = _client(topology)
+    client = _client(servers)
     for listed in client.list_objects(BUCKET, recursive=True):
         key = str(listed.object_name)
         answer = client.get_object(BUCKET, key)
@@ -110,8 +136,8 @@ def unhandled(address: str) -> Mapping[tuple[str, str], int]:
     return found
 
 
-def _client(topology: Topology) -> minio.Minio:
-    server = topology.minio
+def _client(servers: Servers) -> minio.Minio:
+    server = servers.minio
     return minio.Minio(server.address, server.access_key, server.secret_key, secure=False)
 
 
@@ -127,9 +153,14 @@ def _range(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
 
 def _event(record: Any) -> TopicEvent:
     said = {name: (value or b"").decode() for name, value in record.headers() or ()}
-    type = said.get("ce_type", "").removeprefix(TYPE_PREFIX)
     return TopicEvent(
-        record.topic(), (record.key() or b"").decode(), said.get("ce_id", ""), type, record.value() or b""
+        topic=record.topic(),
+        project=said.get("ce_project", ""),
+        key=(record.key() or b"").decode(),
+        source=said.get("ce_source", ""),
+        id=said.get("ce_id", ""),
+        type=said.get("ce_type", "").removeprefix(TYPE_PREFIX),
+        payload=record.value() or b"",
     )
 
 

@@ -6,19 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from deploy.local.distributed import Distributed, at_once
+from deploy.local.distributed import Distributed
 from deploy.local.ports import free_port
-from deploy.local.servers.kafka import Kafka
+from deploy.local.servers.base import at_once
 from deploy.local.servers.minio import BUCKET, Minio
 from deploy.local.servers.mongo import MongoStandIn
 from deploy.local.servers.toxiproxy import Proxy, Toxiproxy
 from tests.chaos.clocks import movable_clocks
 from tests.chaos.disks import Disk, fillable_disk
+from tests.chaos.kafka import KafkaOfManyWays
 from tests.chaos.schedule import REPLICAS, SERVICES, Fault
 
 T = TypeVar("T")
 
 DATABASE = "continuity"
+OWN_WAYS = ("kafka", "mongo", "minio")
+"""The servers to which each service has a proxy of its own."""
 SETTLING_GRACE_S = 3
 """How soon objects are collected that nobody names, once nothing is under way."""
 
@@ -32,10 +35,11 @@ class Topology:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.skipped: dict[Fault, str] = {}
-        ports = _ports("kafka", "triton", *(f"{server}-{name}" for server in ("mongo", "minio") for name in SERVICES))
-        self._addresses = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+        ways = ("triton", *(f"{server}-{name}" for server in OWN_WAYS for name in SERVICES))
+        self._addresses = {way: f"127.0.0.1:{free_port()}" for way in ways}
         self.toxiproxy = Toxiproxy(folder / "toxiproxy")
-        self.kafka = Kafka(folder / "kafka", proxied_address=self._addresses["kafka"])
+        own = {way: address for way, address in self._addresses.items() if way.startswith("kafka-")}
+        self.kafka = KafkaOfManyWays(folder / "kafka", own)
         self.minio = Minio(folder / "minio")
         self.mongo = MongoStandIn(folder / "mongo")
         self.clocks = self._or_skip(Fault.CLOCK, movable_clocks(folder / "clocks"))
@@ -46,14 +50,13 @@ class Topology:
     def start(self) -> None:
         """Return when all answer."""
         self.disk = self._or_skip(Fault.FULL_DISK, fillable_disk(self.minio.folder / "objects"))
-        at_once([self.toxiproxy.start, self.kafka.start, self.minio.start, self.mongo.start])
+        # The proxies first: until they listen, their ports may become somebody else's.
+        self.toxiproxy.start()
+        for way, upstream in self._upstreams().items():
+            port = int(self._addresses[way].rsplit(":", 1)[1])
+            self.proxies[way] = self.toxiproxy.proxy(way, upstream, port)
+        at_once([self.kafka.start, self.minio.start, self.mongo.start])
         self.minio.create_bucket()
-        upstreams = {"kafka": f"127.0.0.1:{self.kafka.proxied_port}", "triton": self.services.triton.address}
-        upstreams |= {f"mongo-{name}": self.mongo.address for name in SERVICES}
-        upstreams |= {f"minio-{name}": self.minio.address for name in SERVICES}
-        for name, upstream in upstreams.items():
-            port = int(self._addresses[name].rsplit(":", 1)[1])
-            self.proxies[name] = self.toxiproxy.proxy(name, upstream, port)
         self.services.start()
 
     def collectors(self) -> Distributed:
@@ -70,10 +73,15 @@ class Topology:
         if self.disk:
             self.disk.close()
 
+    def _upstreams(self) -> dict[str, str]:
+        upstreams = {"triton": self.services.triton.address, **self.kafka.upstreams}
+        for name in SERVICES:
+            upstreams |= {f"mongo-{name}": self.mongo.address, f"minio-{name}": self.minio.address}
+        return upstreams
+
     def _distributed(self, folder: Path) -> Distributed:
         common = {
             **self.minio.variables,
-            "CONTINUITY_BOOTSTRAP_SERVERS": self._addresses["kafka"],
             "CONTINUITY_MONGODB_DATABASE": DATABASE,
             "CONTINUITY_S3_BUCKET": BUCKET,
         }
@@ -84,6 +92,7 @@ class Topology:
         service, _, number = replica.partition("-")
         clock = self.clocks.variables(replica) if self.clocks and number == "2" else {}
         return {
+            "CONTINUITY_BOOTSTRAP_SERVERS": self._addresses[f"kafka-{service}"],
             "CONTINUITY_MONGODB_URL": f"mongodb://{self._addresses[f'mongo-{service}']}",
             "CONTINUITY_S3_ENDPOINT": f"http://{self._addresses[f'minio-{service}']}",
             "CONTINUITY_TRITON_ADDRESS": self._addresses["triton"],
@@ -95,11 +104,3 @@ class Topology:
             self.skipped[fault] = made
             return None
         return made
-
-
-def _ports(*names: str) -> dict[str, int]:
-    """Return a free port for each name, all different."""
-    ports: set[int] = set()
-    while len(ports) < len(names):
-        ports.add(free_port())
-    return dict(zip(names, ports, strict=True))

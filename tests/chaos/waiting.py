@@ -8,9 +8,12 @@ import time
 from collections.abc import Callable, Collection
 
 from confluent_kafka import KafkaException
+from minio.error import MinioException
 from pymongo.errors import PyMongoError
+from urllib3.exceptions import HTTPError
 
 LOOK_S = 1.0
+SILENT = (PyMongoError, KafkaException, MinioException, HTTPError, sqlite3.Error)
 
 
 async def none_left(look: Callable[[], Collection[str]], limit_s: float) -> list[str]:
@@ -27,5 +30,5 @@ def _looked(look: Callable[[], Collection[str]]) -> list[str]:
     """A server that has just come back may not answer yet."""
     try:
         return sorted(look())
-    except (PyMongoError, KafkaException, sqlite3.Error) as error:
+    except SILENT as error:
         return [str(error)]

@@ -51,7 +51,9 @@ async def test_bytes_that_were_tampered_with_are_read_as_they_are(home: Path) ->
 
 async def test_events_and_those_who_have_not_handled_them_are_read(home: Path) -> None:
     evidence = embedded_reading.read(home)
-    assert evidence.events == (TopicEvent(TOPIC, "job-1", "e-1", "RenderRequested", b"\x01\x02"),)
+    assert evidence.events == (
+        TopicEvent(TOPIC, "film", "job-1", "continuity/rendering", "e-1", "RenderRequested", b"\x01\x02"),
+    )
     assert evidence.unhandled == {("prompts", TOPIC): 1}
 
 
