@@ -101,7 +101,7 @@ async def bootstrap(settings: Settings, platform: Platform, renderer: Renderer |
         jobs=jobs,
         submit=submit,
         find=FindJobs(jobs, files),
-        watch=WatchJobs(jobs, submissions, progress, clock),
+        watch=WatchJobs(jobs, submissions, progress),
         cancel=CancelJob(jobs, progress, clock),
     )
     grace_s = settings.collect_after_s

@@ -219,6 +219,27 @@ async def test_a_record_of_ten_megabytes_is_put_aside_cut_and_blocks_nothing(kaf
     assert (len(letters), letters[0].cut, len(letters[0].record.value)) == (1, True, 1_000_000)
 
 
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+async def test_a_topic_that_the_broker_compresses_is_read(kafka, topic, codec):
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.address)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic.name, 1, 1, topic_configs={"compression.type": codec})])
+    await admin.close()
+    seen = []
+
+    async def take(records):
+        seen.extend(record.event().id for record in records)
+
+    bus = EventBus(KafkaConnection(kafka.address), "screening")
+    bus.subscribe([topic.name], take, 10)
+    told = event(topic.name, "a", characters.CharacterDeleted(character_id="a" * 2_000, version=1))
+    await bus.start()
+    await bus.connected()
+    await bus.publish([told])
+    await until(lambda: seen == [told.id])
+    await bus.stop()
+
+
 async def test_a_topic_that_is_missing_holds_up_no_others_events_and_is_named(kafka, topic):
     connection = KafkaConnection(kafka.address)
     bus = EventBus(connection, "cutting", partial(ensure_topics, connection, broker_topics({topic.name: topic})))

@@ -211,7 +211,7 @@ class EventBus:
             _log.warning("%s may miss what is told before it knows where its topics end", self.service)
 
     async def _end_connecting(self) -> None:
-        for task in (self._connecting, self._watching):  # in this order: the one begins the other
+        for task in (self._connecting, self._watching):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)

@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 GATHER_S, LONGEST_GATHER_S = 0.005, 0.25
 """How long words gather after some were sent, for each of them and at most: many are worth fewer records."""
 FEED_LIMIT = 4_000
+WHOLE_LIMIT = 200
+"""From here on a feed keeps states without their jobs: a reader who is slow is not to cost their memory."""
 SEND_LIMIT = 1_000
 """Jobs of which there is a word to send; those of more are dropped, the documents tell the rest."""
 
@@ -57,6 +59,8 @@ class TopicFeed:
         """Take a word."""
         if self._words.full():
             self._words.get_nowait()
+        if isinstance(word, Job) and self._words.qsize() >= WHOLE_LIMIT:
+            word = RenderProgressed(word.id, word.state)
         self._words.put_nowait(word)
 
 

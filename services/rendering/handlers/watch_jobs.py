@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 
-from continuity.kernel.clock import Clock
 from services.rendering.domain.errors import SubmissionMissing, WatchesFull
 from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import FINISHED, Job
@@ -49,14 +49,15 @@ class Watches:
 class WatchJobs:
     """Reads documents first and listens from before that, so that nothing falls between.
 
-    A job that is written here is told as it was written; what other processes tell is read.
+    A job that is written here is told as it was written; what other processes tell is read. ``elapsed`` is seconds that
+    no clock change moves.
     """
 
     jobs: Jobs
     submissions: Submissions
     progress: Progress
-    clock: Clock
     watches: Watches = field(default_factory=Watches)
+    elapsed: Callable[[], float] = monotonic
 
     async def __call__(self, project: str, job_ids: Sequence[str], submission_id: str) -> AsyncIterator[Word]:
         """Yield jobs and steps. Raises ``JobMissing``, ``SubmissionMissing`` and ``WatchesFull``."""
@@ -80,11 +81,11 @@ class WatchJobs:
             if not watched.open:
                 return
             await asyncio.sleep(watched.spread_s(ENDS_S))
-            words = await _next_words(feed, watched.wake_time(self.clock.now()) - self.clock.now())
+            words = await _next_words(feed, watched.wake_time(self.elapsed()) - self.elapsed())
             for word in words:
                 if watched.heard(word):
                     yield word
-            told, asked = watched.due(self.clock.now(), silent=not words)
+            told, asked = watched.due(self.elapsed(), silent=not words)
             known = [*told, *await self.jobs.several(project, asked)] if asked else told
 
     async def _of(self, project: str, submission_id: str) -> list[str]:
@@ -95,18 +96,25 @@ class WatchJobs:
 
 
 async def _next_words(feed: ProgressFeed, timeout_s: float) -> list[Word]:
-    """Return the last state of each job that was told of, and its last step since; none when no word comes in time."""
+    """Return the last state of each job that was told of, and its last step since; none when no word comes in time.
+
+    Words of several processes come in no order. An end is kept beside a state that came later, and a state that came
+    late beside a newer one: where they disagree, the document is read.
+    """
     first = await feed.next(timeout_s) if timeout_s > 0 else None
     if first is None:
         return []
     jobs: dict[str, Job] = {}
     steps: dict[str, RenderProgressed] = {}
     for word in (first, *feed.waiting()):
-        if not isinstance(word, Job):
-            steps[word.job_id] = word
-        elif word.update_time >= jobs.get(word.id, word).update_time:
-            jobs[word.id] = word
-            steps.pop(word.id, None)
+        id = word.id if isinstance(word, Job) else word.job_id
+        ended = any(id in told and told[id].state in FINISHED for told in (jobs, steps))
+        if isinstance(word, Job) and word.update_time >= jobs.get(id, word).update_time:
+            jobs[id] = word
+            if not ended:
+                steps.pop(id, None)
+        elif not ended:
+            steps[id] = RenderProgressed(id, word.state) if isinstance(word, Job) else word
     return [*jobs.values(), *steps.values()]
 
 
@@ -140,7 +148,8 @@ class _Watched:
         before = self.changed.get(id)
         if isinstance(word, Job):
             # What another process has told may be newer: then the document says which.
-            unsure = word.update_time < time or isinstance(before, RenderProgressed)
+            newest = before.update_time if isinstance(before, Job) else time
+            unsure = word.update_time < newest or isinstance(before, RenderProgressed)
             self.changed[id] = RenderProgressed(id, word.state) if unsure else word
         elif before is None or before.state != word.state:
             self.changed[id] = word

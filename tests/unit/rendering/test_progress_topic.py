@@ -11,10 +11,11 @@ from continuity.messaging.bus import BrokerUnavailable
 from continuity.messaging.envelope import headers
 from continuity.messaging.record import Record
 from continuity.messaging.topics import load_topics
-from services.rendering.adapters.progress_topic import FEED_LIMIT, SEND_LIMIT, ProgressTopic
+from services.rendering.adapters.progress_topic import FEED_LIMIT, SEND_LIMIT, WHOLE_LIMIT, ProgressTopic
 from services.rendering.domain.events import RenderProgressed
-from services.rendering.domain.job import RENDERING
+from services.rendering.domain.job import READY, RENDERING
 from services.rendering.entrypoints.mapping import CODEC, PROGRESS_TOPIC
+from tests.unit.rendering.builders import job_in, shot
 
 PREVIEW = ObjectRef("film/previews/1.jpg", "11", 3, "image/jpeg")
 
@@ -149,3 +150,13 @@ async def test_an_event_whose_payload_does_not_parse_is_passed_over(line):
     wire = [(name, value.encode()) for name, value in headers(event).items()]
     await line.bus.hear([record(wire, b"\xff\xff\xff")])
     assert not line.heard
+
+
+async def test_of_words_that_a_slow_reader_leaves_only_the_first_keep_their_jobs(line):
+    job = job_in(READY, shot(1))
+    feed = line.progress.listen("film", [job.id])
+    for _ in range(WHOLE_LIMIT + 1):
+        await line.progress.tell("film", job)
+    *whole, last = feed.waiting()
+    assert whole == [job] * WHOLE_LIMIT
+    assert last == RenderProgressed(job.id, READY)

@@ -21,7 +21,7 @@ class Watching:
         self.clock = SetClock()
         self.submissions = InMemorySubmissions()
         self.watches = Watches(max_watches=2, max_jobs=1_000)
-        self.watch = WatchJobs(self.jobs, self.submissions, self.progress, self.clock, self.watches)
+        self.watch = WatchJobs(self.jobs, self.submissions, self.progress, self.watches, self.clock.now)
         self.updates = self.watch(PROJECT, [job.id for job in jobs], "")
 
     async def becomes(self, job: Job) -> None:
@@ -51,6 +51,28 @@ async def test_words_that_come_late_show_the_job_as_it_is_by_then():
     await watching.becomes(first(SUCCEEDED))
     assert [update async for update in watching.updates] == [first(SUCCEEDED)]
     assert not watching.progress.feeds
+
+
+async def test_an_end_that_another_process_told_is_not_hidden_by_a_late_word_of_this_one():
+    watching = Watching(first(RENDERING))
+    await anext(watching.updates)
+    watching.progress.feeds[0].on_silence = _nobody_waits
+    await watching.becomes(at(5, first(SUCCEEDED)))
+    await watching.progress.tell(PROJECT, at(1, first(READY)))
+    assert [update async for update in watching.updates] == [at(5, first(SUCCEEDED))]
+
+
+async def test_an_end_is_shown_though_the_clock_was_set_back_before_it():
+    watching = Watching(first(READY))
+    await anext(watching.updates)
+    watching.progress.feeds[0].on_silence = _nobody_waits
+    await watching.becomes_here(at(100, first(RENDERING)))
+    await watching.becomes_here(at(-500, first(SUCCEEDED)))
+    assert [update async for update in watching.updates] == [at(-500, first(SUCCEEDED))]
+
+
+async def _nobody_waits() -> None:
+    raise AssertionError("what was told already is waited for")
 
 
 async def test_steps_between_changes_are_passed_on():
