@@ -12,12 +12,16 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+END_LIMIT_S = 5.0
+"""How long the kernel may take to end what was killed."""
+END_POLL_S = 0.005
 
 
 def main() -> None:
@@ -53,10 +57,16 @@ def _exit_code(server: int) -> int:
 
 
 def _end_children() -> None:
-    for child in Path("/proc/self/task").glob("*/children"):
-        for pid in child.read_text().split():
-            with suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+    """Return when none is left. A listing that is read while some of them end may lack others, so it is read again."""
+    until = time.monotonic() + END_LIMIT_S
+    with suppress(ChildProcessError):  # there are none
+        while time.monotonic() < until:
+            for listing in Path("/proc/self/task").glob("*/children"):
+                for pid in listing.read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)  # nobody else waits for it, so it is there
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+            time.sleep(END_POLL_S)
 
 
 if __name__ == "__main__":
