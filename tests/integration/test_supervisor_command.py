@@ -14,7 +14,7 @@ import pytest
 
 from deploy.local.infra import Infra, InfraSettings
 from deploy.local.ports import free_port
-from deploy.local.processes import children
+from deploy.local.processes import ProcessId, children
 from deploy.local.supervisor import DistributedSettings, Supervisor
 from tests.e2e.conftest import environment
 from tests.e2e.test_command_line import continuity
@@ -112,7 +112,7 @@ def test_a_film_is_made_by_what_one_command_starts_and_another_ends(tmp_path: Pa
     assert any(b"python_backend_stub" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in tree)
     assert "do not run" in services("down")
     assert "do not run" in services("down"), "a second time is no fault"
-    assert [pid for pid in tree if Path(f"/proc/{pid}").exists()] == []
+    assert [pid for pid in tree if ProcessId.of(pid)] == []
     left = processes_of(tmp_path)
     assert len(left) == len(Infra(InfraSettings()).servers), left
     command("deploy.local.infra", "down", tmp_path, variables)
