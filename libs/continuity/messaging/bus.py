@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.exceptions import IncorrectState
 from faststream.kafka import KafkaBroker
@@ -21,6 +21,7 @@ from faststream.kafka import KafkaBroker
 from continuity.documents.port import OutgoingEvent
 from continuity.kernel.endings import within
 from continuity.kernel.errors import ContinuityError
+from continuity.messaging.acknowledging import Acknowledging
 from continuity.messaging.admission import require_admission
 from continuity.messaging.backoff import Backoff
 from continuity.messaging.connection import BrokerMisconfigured, BrokerUnavailable, KafkaConnection
@@ -46,8 +47,6 @@ STOP_CONSUMING_S = DRAIN_S + 1.0
 STOP_TIMEOUT_S = 3.0
 """How long a broker that does not answer is waited for at the end."""
 NEW_TOPIC_TIMEOUT_S = 2.0
-ACKNOWLEDGE_TIMEOUT_S = 5.0
-"""A topic that is gone is never acknowledged, and the others' events are not to wait for that."""
 REQUEST_TIMEOUT_S = 15.0
 METADATA_AGE_S = 5.0
 """After this time a consumer sees that a topic is there again."""
@@ -88,6 +87,7 @@ class EventBus:
         self._poll_s = poll_s
         self._groups: list[tuple[Sequence[str], BatchHandler, int]] = []
         self._listeners: list[Any] = []
+        self._acknowledging: list[Acknowledging] = []
         self._connecting: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._topics = TopicWatch(service, self._names, self._prepare)
@@ -219,10 +219,16 @@ class EventBus:
     async def _end_consuming(self) -> None:
         await self._end_connecting()
         await asyncio.gather(*(subscriber.stop() for subscriber in self._broker.subscribers), return_exceptions=True)
+        await self._end_acknowledging()
 
     async def _disconnect(self) -> None:
         await self._end_connecting()
         await self._broker.stop()
+        await self._end_acknowledging()
+
+    async def _end_acknowledging(self) -> None:
+        for acknowledging in self._acknowledging:
+            await acknowledging.end()
 
     async def _names(self) -> list[str]:
         """Return all topics of the broker: asking for one by name may create it. Raises ``BrokerUnavailable``."""
@@ -282,10 +288,14 @@ class EventBus:
         reading = Reading(subscriber.get_msg, batch_limit, grouped=options["group_id"] is not None)
         subscriber.get_msg = reading
 
+        acknowledge = Acknowledging()
+
         async def consume(message: Any) -> None:
             await self._take_care(handle, [Record.of(raw) for raw in message.raw_message])
             if options["group_id"] is not None:
-                await _acknowledge(message)
+                await acknowledge(message.consumer, message.raw_message)
+
+        self._acknowledging.append(acknowledge)
 
         subscriber(consume)
         return subscriber
@@ -299,13 +309,6 @@ class EventBus:
             except Exception:
                 _log.exception("%s could not take care of a batch; it begins again", self.service)
             await backoff.pause()
-
-
-async def _acknowledge(message: Any) -> None:
-    """Acknowledge what was consumed. Somebody else may have the partitions by now: then it comes there again."""
-    with contextlib.suppress(TimeoutError, KafkaError, IllegalStateError):
-        async with asyncio.timeout(ACKNOWLEDGE_TIMEOUT_S):
-            await message.ack()
 
 
 async def _unread(records: Any, parse: Callable[[Any], Awaitable[Any]]) -> Any:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
 
 from continuity.api.events.v1 import character_events_pb2 as pb
 from continuity.documents import Collection, Ref
@@ -210,6 +212,37 @@ async def test_a_batch_that_breaks_its_handling_begins_again_before_it_is_acknow
     monkeypatch.setattr(lane.held, "last_in", breaks)
     await lane.publish(event())
     await lane.until(lambda: lane.done)
+
+
+async def acknowledged(broker, lane, group):
+    """Return how many records of the lane its group has acknowledged."""
+    partitions = [TopicPartition(lane.topic.name, number) for number in range(2)]
+    asking = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap_servers, group_id=group, enable_auto_commit=False)
+    asking.assign(partitions)
+    await asking.start()
+    try:
+        return sum([await asking.committed(each) or 0 for each in partitions])
+    finally:
+        await asking.stop()
+
+
+async def test_what_a_broker_that_was_away_could_not_be_told_is_acknowledged_though_nothing_follows(
+    broker, lane, event, monkeypatch
+):
+    away, commit, told = iter([True] * 3), AIOKafkaConsumer.commit, asyncio.Event()
+
+    async def often_away(consumer, *offsets):
+        if next(away, False):
+            raise KafkaConnectionError
+        await commit(consumer, *offsets)
+        told.set()
+
+    monkeypatch.setattr("continuity.messaging.acknowledging.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(AIOKafkaConsumer, "commit", often_away)
+    await lane.publish(event())
+    async with asyncio.timeout(20):
+        await told.wait()
+    assert len(lane.done) == await acknowledged(broker, lane, "screening") == 1
 
 
 @pytest.mark.slow
