@@ -5,7 +5,7 @@ REPLICAS ?= 2
 SET_UP := $(PYTHON) -m deploy.local.set_up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup triton demo test test-infra lint fmt protos asyncapi bench lock install clean
+.PHONY: help setup triton demo test test-infra test-engine lint fmt protos asyncapi bench lock install clean
 .PHONY: chaos infra-up infra-down infra-status up-distributed down-distributed
 
 help: ## Show what can be made
@@ -23,11 +23,16 @@ demo: ## Set everything up and render the example film
 
 test: ## Set everything up and run the tests that need no servers
 	@$(SET_UP) main triton
-	$(PY) -m pytest -q -n auto --dist loadfile -m "not infra" $(TEST_ARGS)
+	$(PY) -m pytest -q -n auto --dist loadfile -m "not infra and not engine" --ignore tests/engine $(TEST_ARGS)
 
 test-infra: ## Run the tests against real Kafka, MinIO and a MongoDB stand-in
 	@$(SET_UP) main triton infra proxy
-	$(PY) -m pytest -q -m infra $(TEST_ARGS)
+	$(PY) -m pytest -q -m infra --ignore tests/engine $(TEST_ARGS)
+
+test-engine: ## Run the diffusion engine's tests; installs torch with CUDA's libraries, 6 GB, the first time
+	@$(SET_UP) main triton engine-tests
+	.venv-engine-dev/bin/python -m pytest -q -n 2 --dist loadfile -c tests/engine/pytest.ini $(TEST_ARGS) tests/engine
+	$(PY) -m pytest -q -m engine --ignore tests/engine $(TEST_ARGS)
 
 lint: ## Check style, types, room rules, protos and the AsyncAPI document
 	@$(SET_UP) main buf
@@ -84,6 +89,6 @@ install: ## Link the command into ~/.local/bin
 	@echo "installed $(HOME)/.local/bin/continuity"
 
 clean: ## Remove what was built here; downloads stay under ~/.cache/continuity
-	rm -rf .venv .venv-bench .venv-triton .triton .buf .buf-image.binpb libs/continuity/api libs/buf out dist build
+	rm -rf .venv .venv-bench .venv-engine .venv-engine-dev .venv-triton .triton .buf .buf-image.binpb libs/continuity/api libs/buf out dist build
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

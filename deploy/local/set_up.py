@@ -21,8 +21,21 @@ OLDEST_PYTHON = (3, 11)
 BUF = "@bufbuild/buf@1.75.0"
 ASYNCAPI = "@asyncapi/specs@6.11.1"
 UV = "uv==0.13.8"
-LOCKS = (("dev",), ("main", "dev"), ("triton",), ("models", "triton"), ("bench",))
+LOCKS = (
+    ("dev",),
+    ("main", "dev"),
+    ("triton",),
+    ("models", "triton"),
+    ("bench",),
+    ("engine", "triton"),
+    ("engine-dev", "engine"),
+    ("vocabulary",),
+)
 """Lock files in the order in which they are made; the second name is the one whose versions the first keeps to."""
+
+
+ALONE = ("engine-dev", "vocabulary")
+"""Locks without what their packages depend on."""
 
 
 def require_system() -> None:
@@ -51,16 +64,32 @@ def libpython() -> Path | None:
     return next((Path(folder) / name for folder in folders if folder and (Path(folder) / name).exists()), None)
 
 
-def environment(name: str) -> Path:
-    """Return the virtual environment made from ``requirements/<name>.lock``."""
+def environment(name: str, data: str | None = None, within: Path | None = None) -> Path:
+    """Return the virtual environment made from ``requirements/<name>.lock``.
+
+    The packages of ``data``'s lock come without what they depend on; those of ``within``'s environment are seen, too.
+    """
     lock = ROOT / "requirements" / f"{name}.lock"
+    data_lock = ROOT / "requirements" / f"{data}.lock" if data else None
+    keys = [lock.read_bytes(), data_lock.read_bytes() if data_lock else b"", str(within or "").encode()]
 
     def build(folder: Path) -> None:
         say(f"installing {lock.relative_to(ROOT)} into {folder}")
         run(sys.executable, "-m", "venv", folder)
-        run(folder / "bin" / "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "-r", lock)
+        install = (folder / "bin" / "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes")
+        alone = ("--no-deps",) if within else ()
+        run(*install, *alone, "-r", lock)
+        if data_lock:
+            run(*install, "--no-deps", "-r", data_lock)
+        if within:
+            (site_packages(folder) / "within.pth").write_text(f"{site_packages(within)}\n", encoding="utf-8")
 
-    return built_once(CACHE / "venvs" / f"{name}-{digest(lock.read_bytes())}", build)
+    return built_once(CACHE / "venvs" / f"{name}-{digest(*filter(None, keys))}", build)
+
+
+def site_packages(venv: Path) -> Path:
+    """Return where a virtual environment keeps its packages."""
+    return next(venv.glob("lib/python3.*/site-packages"))
 
 
 def link(target: Path, name: str) -> None:
@@ -91,7 +120,7 @@ def set_up_triton() -> None:
     """Install Triton from its wheel and lay out the backend directory that it starts from."""
     require_system()
     venv = environment("triton")
-    site = next(venv.glob("lib/python3.*/site-packages"))
+    site = site_packages(venv)
 
     def build(folder: Path) -> None:
         say(f"laying out Triton's Python backend in {folder}")
@@ -119,6 +148,18 @@ def set_up_bench() -> None:
     if not shutil.which("redis-server"):
         install_packages(["redis-server"])
     link(environment("bench"), ".venv-bench")
+
+
+def set_up_engine() -> None:
+    """Install what the SDXL renderers need besides Triton: torch with CUDA's libraries, 6 GB, and diffusers."""
+    set_up_triton()
+    link(environment("engine", "vocabulary"), ".venv-engine")
+
+
+def set_up_engine_tests() -> None:
+    """Install what the engine's tests import, in an environment that sees the engine's own."""
+    set_up_engine()
+    link(environment("engine-dev", within=(ROOT / ".venv-engine").resolve()), ".venv-engine-dev")
 
 
 def set_up_buf() -> None:
@@ -162,6 +203,7 @@ def make_locks() -> None:
             *(uv, "pip", "compile", "-q", "--universal", "--python-version", "3.11", "--generate-hashes"),
             *("--no-emit-index-url", "--no-header", "--no-annotate"),
             *(f"--constraint={each}.lock" for each in within),
+            *(("--no-deps",) if name in ALONE else ()),
             *(f"{name}.in", "-o", f"{name}.lock"),
             cwd=ROOT / "requirements",
         )
@@ -170,6 +212,8 @@ def make_locks() -> None:
 STEPS: dict[str, Callable[[], None]] = {
     "main": set_up_main,
     "triton": set_up_triton,
+    "engine": set_up_engine,
+    "engine-tests": set_up_engine_tests,
     "stubs": generate_stubs,
     "buf": set_up_buf,
     "bench": set_up_bench,
