@@ -6,7 +6,7 @@ SET_UP := $(PYTHON) -m deploy.local.set_up
 
 .DEFAULT_GOAL := help
 .PHONY: help setup triton demo test test-infra test-engine lint fmt protos asyncapi bench lock install clean
-.PHONY: chaos infra-up infra-down infra-status up-distributed down-distributed
+.PHONY: bench-gpu chaos infra-up infra-down infra-status up-distributed down-distributed
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,8 +53,12 @@ protos: ## Generate the protobuf stubs
 	@$(SET_UP) stubs
 
 bench: ## Measure, print a table, write docs/benchmarks
-	@$(SET_UP) main triton infra bench
+	@$(SET_UP) main triton infra bench engine
 	$(PY) -m tests.bench $(BENCH_ARGS)
+
+bench-gpu: ## Measure SDXL at full size with random weights on this machine's GPU (BENCH_PYTHON has torch and diffusers)
+	@test -n "$(BENCH_PYTHON)" || $(SET_UP) main triton engine
+	$(or $(BENCH_PYTHON),.venv-engine/bin/python) -m tests.bench.gpu $(BENCH_ARGS)
 
 chaos: ## Kill, cut and fill whatever there is while 2,000 shots are rendered, then check that nothing is lost
 	@$(SET_UP) main triton infra proxy

@@ -123,7 +123,8 @@ class Distributed:
         home = {"CONTINUITY_HOME": str(folder.absolute() / "home"), "CONTINUITY_CPU_WORKERS": "1"}
         logs = folder / "logs"
         self.triton = Triton(logs, {**home, **variables})
-        told = {**home, "CONTINUITY_TRITON_ADDRESS": self.triton.address, **variables}
+        shared = {"CONTINUITY_TRITON_ADDRESS": self.triton.address, "CONTINUITY_RENDER_REPLICAS": str(replicas)}
+        told = {**home, **shared, **variables}
         self.replicas = {
             name: tuple(
                 Program(logs, f"services.{name}", {**told, **(own or {}).get(each, {})}, name=each)

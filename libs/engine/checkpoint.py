@@ -16,10 +16,11 @@ class Checkpoint:
     """Networks in evaluation mode that ask for no gradients.
 
     ``architecture`` is ``sdxl``, ``sdxl-refiner`` or ``sd2``. ``text_encoders`` are transformers' CLIP text models in
-    the order of diffusers' ``text_encoder``, ``text_encoder_2`` (absent ones left out), ``tokenizers`` theirs. ``unet`` is
-    diffusers' ``UNet2DConditionModel``, ``vae`` its ``AutoencoderKL``, whose dtype may differ from ``dtype`` (an SDXL
-    VAE in half precision goes black). ``scheduler_config`` is that of the checkpoint's own scheduler. ``native_px`` is
-    the side of the square that it was trained on. ``sha256`` is over all weights, so it names what is drawn with.
+    the order of diffusers' ``text_encoder``, ``text_encoder_2`` (absent ones left out), ``tokenizers`` theirs.
+    ``unet`` is diffusers' ``UNet2DConditionModel``, ``vae`` its ``AutoencoderKL``, whose dtype may differ from
+    ``dtype`` (an SDXL VAE in half precision goes black). ``scheduler_config`` is that of the checkpoint's own
+    scheduler. ``native_px`` is the side of the square that it was trained on. ``sha256`` is over all files that decide,
+    so it names what is drawn with.
     """
 
     name: str

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from previz.camera import Camera
-from previz.drawing.canvas import Pixels, as_pixels, soften
+from previz.drawing.canvas import Pixels, Plane, as_pixels, soften, to_bytes
 from previz.drawing.exterior import draw_exterior
 from previz.drawing.figure import draw_figure
 from previz.drawing.figure_light import plate_light
@@ -47,6 +47,20 @@ def compose(
     ``mattes`` holds an RGBA cut-out (straight alpha) or ``None`` for each of the specification's figures, or is empty;
     ``plate`` is an RGB photograph of the place. ``on_stage`` may raise to stop. Raises ``InvalidPixels``.
     """
+    return compose_with_masks(spec, mattes, plate, on_stage)[0]
+
+
+def compose_with_masks(
+    spec: FrameSpec,
+    mattes: Sequence[npt.NDArray[np.uint8] | None] = (),
+    plate: npt.NDArray[np.uint8] | None = None,
+    on_stage: StageListener | None = None,
+) -> tuple[Pixels, Pixels]:
+    """Draw a frame as ``compose`` does, and say where in it each figure is seen.
+
+    The masks are uint8 (figures, height, width) in the specification's order, 255 where a figure alone is seen, without
+    what nearer ones hide; all 0 for one whose face the shot does not show.
+    """
     _check(spec, mattes, plate)
     cv2.setNumThreads(1)
     report = on_stage or _unheard
@@ -55,12 +69,12 @@ def compose(
     report(STAGES[0], 1, len(STAGES), None)
     canvas = _set(spec, layout, light, plate)
     report(STAGES[1], 2, len(STAGES), canvas)
-    canvas = _figures(canvas, spec, layout, light, mattes)
+    canvas, masks = _figures(canvas, spec, layout, light, mattes)
     report(STAGES[2], 3, len(STAGES), canvas)
     graded = grade(canvas, look_of(spec), light, spec.seed)
     frame = stylise(graded, spec.style, spec.seed, is_interior=spec.location.type == "interior")
     report(STAGES[3], 4, len(STAGES), frame)
-    return frame
+    return frame, masks
 
 
 def _set(spec: FrameSpec, layout: Layout, light: Light, plate: Pixels | None) -> Pixels:
@@ -84,16 +98,22 @@ def _drawn(spec: FrameSpec, camera: Camera, light: Light, plate: Pixels | None) 
     return draw_exterior(camera, spec.location, light, spec.weather)
 
 
-def _figures(canvas: Pixels, spec: FrameSpec, layout: Layout, light: Light, mattes: Sequence[Pixels | None]) -> Pixels:
+def _figures(
+    canvas: Pixels, spec: FrameSpec, layout: Layout, light: Light, mattes: Sequence[Pixels | None]
+) -> tuple[Pixels, Pixels]:
+    seen: Plane = np.zeros((len(spec.figures), *canvas.shape[:2]), np.float32)
     for placement in layout.placements:
         matte = mattes[placement.index] if 0 <= placement.index < len(mattes) else None
-        draw_figure(canvas, layout, placement, matte, spec=spec, light=light)
+        cover = draw_figure(canvas, layout, placement, matte, spec=spec, light=light)
+        seen *= 1 - cover
+        if placement.role == "subject":
+            seen[placement.index] = cover
     if spec.shot_type == "insert":
         canvas = as_pixels(soften(canvas, 0.014 * spec.width_px))
         draw_tabletop(canvas, layout, spec, light)
     if spec.location.type == "exterior":
         draw_weather(canvas, layout.camera, light, spec.weather, spec.seed)
-    return canvas
+    return canvas, to_bytes(seen * 255)
 
 
 def _unheard(stage: str, number: int, total: int, picture: Pixels | None) -> None:

@@ -64,7 +64,10 @@ class FigureSpec:
 
 @dataclass(frozen=True)
 class FrameSpec:
-    """A whole frame. Words are those of ``previz.vocabulary``; unknown style, mood and lighting words are neutral."""
+    """A whole frame. Words are those of ``previz.vocabulary``; unknown style, mood and lighting words are neutral.
+
+    ``masks`` asks for the figures' masks besides and changes nothing in the frame.
+    """
 
     width_px: int = 1024
     height_px: int = 576
@@ -80,6 +83,7 @@ class FrameSpec:
     figures: tuple[FigureSpec, ...] = ()
     seed: int = 0
     description: str = ""
+    masks: bool = False
 
     @classmethod
     def from_json(cls, text: bytes) -> FrameSpec:
@@ -101,6 +105,7 @@ class FrameSpec:
             figures=tuple(_figure(figure) for figure in fields.children("figures", MAX_FIGURES)),
             seed=fields.whole("seed", 0, 0, 2**63 - 1),
             description=fields.text("description", ""),
+            masks=fields.flag("masks"),
         )
 
 
@@ -170,6 +175,12 @@ class _Fields:
         value = self._values.get(name, default)
         if not isinstance(value, str) or len(value) > MAX_TEXT:
             raise InvalidField(self._path + name, value, f"a text of at most {MAX_TEXT} characters")
+        return value
+
+    def flag(self, name: str) -> bool:
+        value = self._values.get(name, False)
+        if not isinstance(value, bool):
+            raise InvalidField(self._path + name, value, "true or false")
         return value
 
     def word(self, name: str, default: str, words: Sequence[str]) -> str:

@@ -38,9 +38,9 @@ def sole_runtime(lock_path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def told(runtime_path: Path, address: str) -> Iterator[None]:
-    """Tell where the runtime listens, for as long as it does."""
-    body = {"address": address, "pid": os.getpid(), "version": continuity.__version__}
+def told(runtime_path: Path, address: str, renderer: str) -> Iterator[None]:
+    """Tell where the runtime listens and what draws, for as long as it does."""
+    body = {"address": address, "pid": os.getpid(), "version": continuity.__version__, "renderer": renderer}
     scratch = runtime_path.with_suffix(f".{os.getpid()}")
     scratch.write_text(json.dumps(body))
     scratch.replace(runtime_path)

@@ -12,7 +12,7 @@ from typing import Protocol
 from continuity.hosting.hosted import Host, Hosted
 from continuity.hosting.platform import Platform, open_platform
 from continuity.hosting.run import announce, stop_signal
-from continuity.inference.errors import TritonMissing
+from continuity.inference.errors import TinyModelUnmade, TritonMissing
 from continuity.kernel.errors import ContinuityError
 from continuity.messaging.embedded_broker import EmbeddedBroker
 from continuity.messaging.topics import broker_topics
@@ -21,6 +21,7 @@ from services.characters.settings import Settings as CharactersSettings
 from services.embedded.claim import sole_runtime, told
 from services.embedded.replay import publish_again
 from services.embedded.settings import Settings
+from services.embedded.tiny_model import make_tiny_model
 from services.embedded.triton import embedded_triton
 from services.matting import bootstrap as matting
 from services.matting.settings import Settings as MattingSettings
@@ -48,7 +49,7 @@ async def run(settings: Settings, *, exit_when_idle: bool) -> None:
     stopped = stop_signal()
     with sole_runtime(settings.lock_path):
         async with serving(settings) as running:
-            with told(settings.runtime_path, running.address):
+            with told(settings.runtime_path, running.address, settings.renderer):
                 announce(running.address)
                 if exit_when_idle:
                     await signal_or_idle(running, stopped, settings.idle_exit_s)
@@ -104,8 +105,9 @@ async def _ended(task: asyncio.Task[None]) -> None:
 async def _start_triton(settings: Settings, stack: AsyncExitStack) -> str:
     """Begin to start Triton; jobs wait until it serves, and for ever where it is not installed."""
     try:
-        server, watchdog = embedded_triton(settings.root, settings.home)
-    except TritonMissing as error:
+        server, watchdog = embedded_triton(settings)
+        await make_tiny_model(settings)
+    except (TritonMissing, TinyModelUnmade) as error:
         _log.warning("jobs will wait: %s", error)
         return "127.0.0.1:1"
     watchdog.start()

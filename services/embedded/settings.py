@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
-from continuity.hosting.settings import PlatformSettings
+from services.rendering.settings import RendererSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Settings(PlatformSettings):
-    """One process on one ``home``; ``idle_exit_s`` is how long nothing must happen before it ends by itself."""
+class Settings(RendererSettings):
+    """One process on one ``home``; ``idle_exit_s`` is how long nothing must happen before it ends by itself.
+
+    ``engine_threads`` belong to what determines a picture's bytes where the diffusion engine runs on the CPU.
+    """
 
     root: Path = ROOT
     render_slots: int = Field(default=2, ge=1, le=64)
@@ -20,6 +24,8 @@ class Settings(PlatformSettings):
     prompt_deadline_s: float = Field(default=86_400.0, gt=0, le=604_800)
     answer_deadline_s: float = Field(default=86_400.0, gt=0, le=604_800)
     idle_exit_s: float = Field(default=3.0, gt=0)
+    engine_device: Literal["auto", "cpu", "cuda"] = "auto"
+    engine_threads: int = Field(default=1, ge=1, le=256)
 
     @property
     def lock_path(self) -> Path:
@@ -30,3 +36,8 @@ class Settings(PlatformSettings):
     def runtime_path(self) -> Path:
         """Tells commands where the runtime listens."""
         return self.home / "runtime.json"
+
+    @property
+    def engine_state_path(self) -> Path:
+        """Where the diffusion engine says what it is at."""
+        return self.home / "engine-state.json"

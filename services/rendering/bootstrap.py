@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
+import engine
 import previz
 from continuity.api.rendering.v1.render_service_pb2_grpc import add_RenderServiceServicer_to_server
 from continuity.hosting.hosted import Hosted
 from continuity.hosting.platform import Platform
 from continuity.inference.client import TritonClient
-from continuity.kernel.clock import SystemClock
+from continuity.kernel.clock import Clock, SystemClock
 from continuity.messaging.consumer import Consumer
 from continuity.messaging.held_events import HeldEvents, held_collection
 from continuity.messaging.relay import Relay
@@ -21,6 +22,8 @@ from continuity.telemetry.providers import watch
 from services.rendering.adapters.keyframe_files import KEYFRAMES, PREVIEWS, StoredKeyframeFiles
 from services.rendering.adapters.previz_renderer import PrevizRenderer
 from services.rendering.adapters.progress_topic import ProgressTopic
+from services.rendering.adapters.sdxl_options import options_of
+from services.rendering.adapters.sdxl_renderer import SdxlRenderer
 from services.rendering.adapters.stored_cast import CAST, StoredCast
 from services.rendering.adapters.stored_jobs import JOBS, KEYFRAME, StoredJobs
 from services.rendering.adapters.stored_queues import DRAWN, QUEUES, Drawn, StoredQueues
@@ -45,6 +48,7 @@ from services.rendering.handlers.reconcile import Reconcile
 from services.rendering.handlers.render_jobs import RenderJobs
 from services.rendering.handlers.submit_shots import SubmitShots
 from services.rendering.handlers.take_prompts import TakePrompts
+from services.rendering.handlers.verify_keyframe import VerifyKeyframe
 from services.rendering.handlers.watch_jobs import WatchJobs
 from services.rendering.handlers.work import WorkSignal
 from services.rendering.settings import Settings
@@ -67,7 +71,7 @@ async def bootstrap(settings: Settings, platform: Platform, renderer: Renderer |
     cast = StoredCast(Aggregates(CastEntry, CAST, documents, CODEC, relay))
     files = StoredKeyframeFiles(platform.objects, platform.cpu)
     triton = TritonClient(settings.triton_address)
-    renderer = renderer or PrevizRenderer(triton, platform.objects, previz.VERSION)
+    renderer = renderer or _renderer(settings, platform, triton, clock)
     signal = WorkSignal()
     tails = Aggregates(QueueTail, QUEUES, documents, CODEC, relay)
     queue = FairQueue(StoredQueues(tails, Aggregates(Drawn, DRAWN, documents, CODEC, relay)), jobs, submissions, clock)
@@ -78,8 +82,8 @@ async def bootstrap(settings: Settings, platform: Platform, renderer: Renderer |
 
     progress = ProgressTopic(bus, platform.topics[PROGRESS_TOPIC], CODEC, heard)
     observer = TelemetryObserver()
-    lease_s, slots = settings.lease_s, settings.render_slots
-    worker = RenderJobs(jobs, queue, renderer, files, progress, clock, signal, lease_s, slots, observer)
+    lease_s, slots, urgent = settings.lease_s, settings.slots, settings.urgent_slots
+    worker = RenderJobs(jobs, queue, renderer, files, progress, clock, signal, lease_s, slots, observer, urgent)
     leases = LapsedLeases(jobs, progress, clock, signal, settings.lease_s)
     freeze = FreezeCast(cast, jobs, clock)
     admission = Admission(jobs, settings.max_unfinished_jobs)
@@ -103,6 +107,7 @@ async def bootstrap(settings: Settings, platform: Platform, renderer: Renderer |
         find=FindJobs(jobs, files),
         watch=WatchJobs(jobs, submissions, progress),
         cancel=CancelJob(jobs, progress, clock),
+        verify=VerifyKeyframe(jobs, files, renderer),
     )
     grace_s = settings.collect_after_s
     pointed_at = DocumentReferences(documents, (JOBS, KEYFRAME))
@@ -130,4 +135,19 @@ async def bootstrap(settings: Settings, platform: Platform, renderer: Renderer |
         dependencies={"continuity.renderer": renderer.check},
         idle=idle,
         close=triton.close,
+    )
+
+
+def _renderer(settings: Settings, platform: Platform, triton: TritonClient, clock: Clock) -> Renderer:
+    composer = PrevizRenderer(triton, platform.objects, previz.VERSION)
+    if not settings.diffuses:
+        return composer
+    return SdxlRenderer(
+        triton,
+        composer,
+        platform.cpu,
+        options_of(settings),
+        clock,
+        version=engine.VERSION,
+        timeout_s=settings.render_timeout_s,
     )

@@ -20,7 +20,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "benchmarks"
-NAMES = ("previz", "matting", "demo", "throughput", "backlog", "control-plane")
+NAMES = ("previz", "matting", "demo", "throughput", "backlog", "control-plane", "engine")
 Figures = dict[str, dict[str, float]]
 
 

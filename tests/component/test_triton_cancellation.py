@@ -60,7 +60,7 @@ async def test_a_passed_deadline_is_late_and_cancels_the_request_in_the_model(
     client: TritonClient, echo: ModelSpec
 ) -> None:
     with pytest.raises(RenderLate) as caught:
-        await answers(client, echo, order(b"wait"), request_id="late", timeout_s=0.3)
+        await answers(client, echo, order(b"wait"), request_id="late", timeout_s=3.0)  # long enough to get there
     assert caught.value.retryable
     await until_cancelled(client, echo, b"late")
 

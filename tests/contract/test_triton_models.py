@@ -5,9 +5,10 @@ import pytest
 from continuity.inference.model_config import declared_spec, read_config
 from continuity.inference.tensors import ModelSpec
 from services.rendering.adapters.previz_tensors import PREVIZ
+from services.rendering.adapters.sdxl_tensors import SDXL
 
 REPOSITORY = Path(__file__).resolve().parents[2] / "deploy" / "triton" / "model_repository"
-SPECS = {spec.name: spec for spec in (PREVIZ,)}
+SPECS = {spec.name: spec for spec in (PREVIZ, SDXL)}
 
 
 def test_every_model_has_a_spec_and_every_spec_a_model() -> None:

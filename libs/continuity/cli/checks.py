@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from continuity import __version__
+from continuity.cli.engine import PREVIZ, REMEDY, TINY, RendererSettings, engine_folder
 from continuity.cli.files import CHECKOUT
 from continuity.cli.health import SERVING, healths
 from continuity.cli.home import HomeUnusable, require_home
@@ -58,6 +59,7 @@ async def checks(settings: Settings) -> list[Check]:
         _python(),
         *_libraries(needed=here),
         *_triton(needed=here),
+        *_renderer(settings, needed=here),
         _home(settings, needed=here),
         _disk(settings.home, needed=here),
         *await _runtime(settings),
@@ -84,6 +86,20 @@ def _triton(*, needed: bool) -> Iterator[Check]:
     yield Check("Triton server", server is not None, _shown(server), "make triton", needed=needed)
     stub = next(CHECKOUT.glob(".triton/backends/python/*_stub"), None)
     yield Check("Triton's Python backend", stub is not None, _shown(stub), "make triton", needed=needed)
+
+
+def _renderer(settings: Settings, *, needed: bool) -> Iterator[Check]:
+    """What draws: nothing is wrong where the engine of a renderer that nobody asked for is missing."""
+    told = RendererSettings()
+    asked = needed and told.renderer != PREVIZ
+    yield Check("renderer", True, told.renderer, needed=False)
+    engine = engine_folder()
+    yield Check("diffusion engine", engine.exists(), engine.name if engine.exists() else "", REMEDY, needed=asked)
+    if told.renderer != PREVIZ:
+        model = told.model_folder(settings.home)
+        there, tiny = (model / "model.json").exists(), told.renderer == TINY
+        mend = "nothing: the first use generates it" if tiny else f"{settings.command} models pull {model.name}"
+        yield Check(f"model {model.name}", there, str(model) if there else "", mend, needed=asked and not tiny)
 
 
 def _home(settings: Settings, *, needed: bool) -> Check:

@@ -7,7 +7,7 @@ import typer
 from typer.exceptions import TyperException
 
 from continuity import __version__
-from continuity.cli.commands import characters, dead_letters, demo, doctor, jobs, locations, render, up
+from continuity.cli.commands import characters, dead_letters, demo, doctor, jobs, locations, models, render, up, verify
 from continuity.cli.exits import HELP
 from continuity.cli.failures import wrong_usage
 from continuity.cli.output import Output
@@ -23,7 +23,9 @@ app.add_typer(characters.app)
 app.add_typer(locations.app)
 app.add_typer(jobs.app)
 app.add_typer(dead_letters.app)
+app.add_typer(models.app)
 app.command("render")(render.render)
+app.command("verify")(verify.verify)
 app.command("demo")(demo.demo)
 app.command("up")(up.up)
 app.command("doctor")(doctor.doctor)

@@ -18,6 +18,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from pydantic import BaseModel, ValidationError
 
 from continuity import __version__
+from continuity.cli.engine import PREVIZ, RendererSettings, require_engine
 from continuity.cli.home import require_home
 from continuity.cli.settings import Settings
 from continuity.kernel.errors import Unavailable
@@ -57,6 +58,7 @@ class RuntimeRecord(BaseModel, frozen=True):
     address: str
     pid: int
     version: str
+    renderer: str = PREVIZ
 
 
 class Hold:
@@ -129,10 +131,13 @@ async def join_or_start(settings: Settings, note: Callable[[str], None]) -> Hold
     if hold is None:
         require_runtime()
         require_home(settings)
+        await require_engine(note)
         note(f"no runtime is running, starting one (it ends when idle; log: {settings.log_file})")
         hold = await _start(settings)
     if hold.record.version != __version__:
         note(f"the running runtime is version {hold.record.version}, this command is {__version__}")
+    if hold.record.renderer != (asked := RendererSettings().renderer):
+        note(f"the running runtime draws with {hold.record.renderer}; end it, and the next one draws with {asked}")
     return hold
 
 

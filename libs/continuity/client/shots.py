@@ -20,6 +20,8 @@ from continuity.api.rendering.v1.render_service_pb2 import (
     ListJobsRequest,
     SubmitShotsRequest,
     SubmitShotsResponse,
+    VerifyKeyframeRequest,
+    VerifyKeyframeResponse,
     WatchJobsRequest,
     WatchJobsResponse,
 )
@@ -89,6 +91,12 @@ class Shots:
         """Cancel a job that is not finished."""
         request = CancelJobRequest(job_id=job_id)
         return (await self._transport.unary(self._stub.CancelJob, request, repeatable=True)).job
+
+    async def verify(self, job_id: str) -> AsyncIterator[VerifyKeyframeResponse]:
+        """Have a job's keyframe drawn anew and compared; yield the steps and, last, the verdict."""
+        request = VerifyKeyframeRequest(job_id=job_id)
+        async for response in self._transport.follow(self._stub.VerifyKeyframe, request):
+            yield response
 
     async def download(self, job: Job) -> bytes:
         """Return the PNG of a job that SUCCEEDED, checked against its SHA-256. Raises ``KeyframeDamaged`` besides."""

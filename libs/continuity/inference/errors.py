@@ -114,6 +114,23 @@ class TritonMissing(ContinuityError):
 
 
 @dataclass(eq=False)
+class EngineMissing(TritonMissing):
+    """What the SDXL renderers need besides Triton is not installed in this checkout."""
+
+    template = "the diffusion engine is not installed: {missing} does not exist; install it with: {remedy}"
+    remedy: str = "python3 -m deploy.local.set_up engine"
+
+
+@dataclass(eq=False)
+class TinyModelUnmade(Unavailable):
+    """The weights of ``sdxl-tiny`` could not be generated."""
+
+    template = "sdxl-tiny could not be generated in {folder}: {cause}"
+    folder: str
+    cause: str
+
+
+@dataclass(eq=False)
 class TritonStartFailed(Unavailable):
     """The server did not become ready; ``log_tail`` holds its last words."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from continuity.inference.errors import TritonMissing
+from continuity.inference.errors import EngineMissing, TritonMissing
+
+ENGINE_VENV = ".venv-engine"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,18 @@ def locate_triton(root: Path) -> TritonInstallation:
         site_packages=site_packages,
         libraries=(_existing(site_packages / "nvidia_pytriton.libs"), python.resolve().parents[1] / "lib"),
     )
+
+
+def with_engine(installed: TritonInstallation, root: Path) -> TritonInstallation:
+    """Return the same server with the environment of the diffusion engine for its models.
+
+    The engine's holds everything that the other models import, in the same versions. Raises ``EngineMissing``.
+    """
+    venv = root / ENGINE_VENV
+    site_packages = next(iter(venv.glob("lib/python3.*/site-packages")), None)
+    if site_packages is None:
+        raise EngineMissing(str(venv))
+    return replace(installed, programs=venv / "bin", site_packages=site_packages)
 
 
 def _existing(path: Path) -> Path:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from continuity.inference import tether
 from continuity.inference.client import TritonClient
+from continuity.inference.engine_watch import EngineWatch
 from continuity.inference.errors import TritonStartFailed
+from continuity.inference.phases import LOOK_S
 from continuity.inference.processes import children, first_death, kill_group
 from continuity.inference.server_log import BoundedLog
 from continuity.inference.settings import TritonSettings
@@ -39,6 +41,7 @@ class TritonServer:
         self._port = int(self._reservation.getsockname()[1])
         self._process: Process | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._engine = EngineWatch(settings.state_path, self.stubs) if settings.state_path else None
 
     @property
     def address(self) -> str:
@@ -57,6 +60,8 @@ class TritonServer:
     async def start(self) -> None:
         """Start and return when every model is ready; raises ``TritonStartFailed`` and leaves nothing running."""
         self._sweep()
+        if self._engine:
+            self._engine.begin()
         process = await self._launch()
         try:
             failure = await self._failure(process)
@@ -68,13 +73,18 @@ class TritonServer:
             raise TritonStartFailed(failure, self._log.tail())
 
     async def died(self) -> str:
-        """Return, once the server or any model's interpreter is dead, which; Triton itself never replaces one."""
+        """Return, once the server or any model's interpreter is dead or hangs, which; Triton never replaces one."""
         if self._process is None:
             return "the server is not started"
         stubs = self.stubs()
-        dead = await first_death((*filter(None, (self.pid, self._process.pid)), *stubs))
-        if dead in stubs:
-            return f"the interpreter of a model (process {dead}) died"
+        death = asyncio.create_task(first_death((*filter(None, (self.pid, self._process.pid)), *stubs)))
+        try:
+            if hung := await self._hung(until=death):
+                return hung
+            if (dead := await death) in stubs:
+                return self._dead_stub(dead)
+        finally:
+            death.cancel()
         await self._ended(self._process)
         return f"the server died with exit code {self._process.returncode}"
 
@@ -96,6 +106,22 @@ class TritonServer:
             self._draining.cancel()
         self._process = self._draining = None
         self._sweep()
+        if self._engine:
+            self._engine.ended()
+
+    async def _hung(self, until: asyncio.Task[int]) -> str:
+        """Return how a model hangs; nothing once ``until`` is done."""
+        while not until.done():
+            await asyncio.wait({until}, timeout=LOOK_S if self._engine else None)
+            if not until.done() and (why := self._hang()):
+                return why
+        return ""
+
+    def _hang(self) -> str:
+        return self._engine.hang() if self._engine else ""
+
+    def _dead_stub(self, pid: int) -> str:
+        return self._engine.death(pid) if self._engine else f"the interpreter of a model (process {pid}) died"
 
     async def _ended(self, process: Process) -> None:
         """Wait for the exit code; whoever else holds the output open keeps ``wait`` from returning."""
@@ -124,6 +150,8 @@ class TritonServer:
                 while not await self._all_ready(client):
                     if process.returncode is not None:
                         return f"exit code {process.returncode}"
+                    if why := self._hang():
+                        return why
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             return f"not ready within {limit_s} s"

@@ -19,7 +19,8 @@ class TritonSettings:
     ``models`` alone are loaded from ``model_repository``; ``python_path`` is what they import from besides Triton's own
     site-packages; ``environment`` is added to an otherwise minimal one; ``port`` 0 takes a free one and keeps it.
     Triton needs about 2 s to unload after its last request, and nothing in it is worth saving: a runtime that lets its
-    own requests finish first sets ``stop_grace_s`` to 0, which kills at once.
+    own requests finish first sets ``stop_grace_s`` to 0, which kills at once. ``state_path`` is where a model publishes
+    its phases, for whoever watches it (``continuity.inference.phases``); None where no model does.
     """
 
     installation: TritonInstallation
@@ -33,6 +34,7 @@ class TritonSettings:
     start_timeout_s: float = 60.0
     stop_grace_s: int = 2
     log_limit_bytes: int = 16 * MEBIBYTE
+    state_path: Path | None = None
 
     @property
     def shared_memory_prefix(self) -> str:

@@ -25,28 +25,28 @@ _WRAP_STRENGTH = 0.42
 
 def draw_figure(
     canvas: Pixels, layout: Layout, placement: Placement, matte: Pixels | None, *, spec: FrameSpec, light: Light
-) -> None:
-    """Paint one figure."""
+) -> Plane:
+    """Paint one figure; return how much of each pixel it hides, float32 (height, width), 0..1, shadows left out."""
     camera = layout.camera
+    cover: Plane = np.zeros(canvas.shape[:2], np.float32)
     behind = placement.role == "shoulder"
     falls = figure_light(spec, light)
     if matte is not None and is_print(matte):
         if placement.role == "subject":
-            draw_print(canvas, placement, matte, camera=camera, falls=falls, light=light)
-            return
+            draw_print(canvas, placement, matte, camera=camera, falls=falls, light=light, cover=cover)
+            return cover
         matte = None
     layers = cutout(placement.figure, matte, float(np.sign(light.key_side)), "back" if behind else "face")
     if behind:
         card = from_behind(layers, placement.figure.hair, falls, light)
-        draw_panel(canvas, camera, Panel(placement.origin, placement.across, placement.down, card))
-        return
+        draw_panel(canvas, camera, Panel(placement.origin, placement.across, placement.down, card), cover=cover)
+        return cover
     air = haze_share(light, placement.depth_m) if spec.location.type == "exterior" else 0.0
     body, photograph = _lit_layers(layers, falls, light, round(air * 64))
     if spec.location.type == "exterior" and is_wet(spec.weather):
         draw_reflection(canvas, camera, placement, body)
     draw_shadow(canvas, camera, placement, layers.body, falls)
     around = _around(canvas)
-    cover: Plane = np.zeros(canvas.shape[:2], np.float32)
     draw_panel(canvas, camera, Panel(placement.origin, placement.across, placement.down, body), cover=cover)
     if photograph is not None:
         (width, _, left), (_, height, top), _ = layers.to_card
@@ -55,6 +55,7 @@ def draw_figure(
         panel = Panel(_metres(origin), _metres(width * across), _metres(height * down), photograph)
         draw_panel(canvas, camera, panel, cv2.INTER_CUBIC, cover=cover)
     _wrap(canvas, around, cover, placement.head_px)
+    return cover
 
 
 @lru_cache(maxsize=24)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from previz.camera import Array, Camera
-from previz.drawing.canvas import Metres, Panel, Pixels, draw_panel, to_bytes
+from previz.drawing.canvas import Metres, Panel, Pixels, Plane, draw_panel, to_bytes
 from previz.drawing.cutout import Key
 from previz.drawing.figure_light import FigureLight, relit
 from previz.drawing.light import Light
@@ -41,9 +41,19 @@ def is_print(matte: Pixels) -> bool:
 
 
 def draw_print(
-    canvas: Pixels, placement: Placement, matte: Pixels, *, camera: Camera, falls: FigureLight, light: Light
+    canvas: Pixels,
+    placement: Placement,
+    matte: Pixels,
+    *,
+    camera: Camera,
+    falls: FigureLight,
+    light: Light,
+    cover: Plane | None = None,
 ) -> None:
-    """Paint the print, its face where the figure's would be; in wide shots it stands on the ground."""
+    """Paint the print, its face where the figure's would be; in wide shots it stands on the ground.
+
+    ``cover`` is as in ``draw_panel``.
+    """
     place = _place(matte, placement, canvas.shape[0])
     margin = _SHADOW_MARGIN * place.height
     shade = _Rectangle(
@@ -51,7 +61,7 @@ def draw_print(
     )
     draw_panel(canvas, camera, _panel(placement, shade, _shadow(shade, margin)))
     lit = relit(_mounted(Key(matte)), falls, replace(light, rim=0.0), 0.0, np.eye(3))
-    draw_panel(canvas, camera, _panel(placement, place, lit))
+    draw_panel(canvas, camera, _panel(placement, place, lit), cover=cover)
 
 
 def _place(matte: Pixels, placement: Placement, frame_px: int) -> _Rectangle:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -12,9 +13,11 @@ from continuity.api.characters.v1.character_pb2 import Character
 from continuity.api.locations.v1.location_pb2 import Location
 from continuity.compute.pool import CpuPool
 from continuity.kernel.values import ObjectRef
-from continuity.objects.port import ObjectStore, put_content
+from continuity.objects.port import ObjectStore, put_content, sha256_of
 from continuity.wire.conversion import opened
-from services.rendering.adapters.png import encode_keyframe, manifest_text, parameters_text
+from services.rendering.adapters.png import decode_keyframe, encode_keyframe, manifest_text, parameters_text
+from services.rendering.domain.errors import KeyframeUnreadable
+from services.rendering.domain.verification import KeyframeFile
 from services.rendering.handlers.ports import Picture, RenderTask
 
 KEYFRAMES, PREVIEWS = "keyframes", "previews"
@@ -32,8 +35,16 @@ class StoredKeyframeFiles:
 
     async def store(self, task: RenderTask, picture: Picture, renderer: str) -> ObjectRef:
         """Encode a picture with its prompt and settings and store it under the hash of its bytes."""
-        png = await self._pool.run(_encode, picture.pixels, settings_of(task, picture, renderer))
+        png = await self.encoded(task, picture, renderer)
         return await put_content(self._objects, task.project, KEYFRAMES, png, content_type="image/png", suffix=".png")
+
+    async def encoded(self, task: RenderTask, picture: Picture, renderer: str) -> bytes:
+        """Return the file that ``store`` would store."""
+        return await self._pool.run(_encode, picture.pixels, settings_of(task, picture, renderer))
+
+    async def told_by(self, file: bytes) -> KeyframeFile:
+        """Return what a keyframe's file tells of itself. Raises ``KeyframeUnreadable``."""
+        return await self._pool.run(_told_by, file)
 
     async def store_preview(self, project: str, jpeg: bytes) -> ObjectRef:
         """Store a preview under the hash of its bytes."""
@@ -63,7 +74,7 @@ def settings_of(task: RenderTask, picture: Picture, renderer: str) -> dict[str, 
         "shot": {name: value for name, value in asdict(job.shot).items() if name not in _IDS},
         "characters": [_character(opened(content, Character)) for content in job.characters],
         "location": _location(opened(job.location, Location)) if job.location else None,
-    }
+    } | ({"engine": json.loads(picture.manifest)} if picture.manifest else {})
 
 
 def _character(character: Character) -> dict[str, str]:
@@ -81,3 +92,14 @@ def _location(location: Location) -> dict[str, str]:
 def _encode(pixels: NDArray[np.uint8], settings: dict[str, Any]) -> bytes:
     texts = {"parameters": parameters_text(settings), "continuity": manifest_text(settings)}
     return encode_keyframe(pixels, texts)
+
+
+def _told_by(file: bytes) -> KeyframeFile:
+    try:
+        pixels, texts = decode_keyframe(file)
+        manifest = json.loads(texts["continuity"])
+    except (ValueError, KeyError) as error:
+        raise KeyframeUnreadable(cause=str(error)) from None
+    if not isinstance(manifest, dict):
+        raise KeyframeUnreadable(cause="its manifest is no object")
+    return KeyframeFile(sha256_of(file), sha256_of(pixels.tobytes()), manifest)

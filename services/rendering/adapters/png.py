@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import cv2
@@ -19,6 +21,11 @@ from numpy.typing import NDArray
 COMPRESSION_LEVEL = 1
 _SIGNATURE_AND_HEADER = 8 + 25
 """Bytes of the signature and the IHDR chunk; text goes right behind them."""
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_FRAME = 12
+"""Bytes of a chunk besides its body: length, kind and check sum."""
+_PLAIN = b"\0\0\0\0\0"
+"""Between keyword and text: not compressed, no language, no translated keyword."""
 
 
 def encode_keyframe(pixels: NDArray[np.uint8], texts: dict[str, str]) -> bytes:
@@ -32,12 +39,27 @@ def encode_keyframe(pixels: NDArray[np.uint8], texts: dict[str, str]) -> bytes:
     return png[:_SIGNATURE_AND_HEADER] + chunks + png[_SIGNATURE_AND_HEADER:]
 
 
+def decode_keyframe(png: bytes) -> tuple[NDArray[np.uint8], dict[str, str]]:
+    """Return the pixels (RGB, uint8, shape (height, width, 3)) and the texts of what ``encode_keyframe`` returned.
+
+    Raises ``ValueError`` for what is none.
+    """
+    texts = dict(_international_texts(png))
+    bgr = None
+    with suppress(cv2.error):  # a header that claims more than OpenCV takes
+        bgr = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise ValueError("it has no pixels that can be decoded")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False), texts
+
+
 def parameters_text(settings: dict[str, Any]) -> str:
     """Return the settings in A1111's form: prompt, negative prompt, then ``Steps: …, Seed: …`` on one line."""
+    drawn = {"steps": 1, "sampler": "previz", "guidance": 0, **settings.get("engine", {}).get("request", {})}
     named = {
-        "Steps": 1,
-        "Sampler": "previz",
-        "CFG scale": 0,
+        "Steps": drawn["steps"],
+        "Sampler": drawn["sampler"],
+        "CFG scale": drawn["guidance"],
         "Seed": settings["seed"],
         "Size": f"{settings['width_px']}x{settings['height_px']}",
         "Model": settings["renderer"],
@@ -52,5 +74,21 @@ def manifest_text(settings: dict[str, Any]) -> str:
 
 
 def _international_text(keyword: str, text: str) -> bytes:
-    body = keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode()
+    body = keyword.encode("latin-1") + _PLAIN + text.encode()
     return struct.pack(">I", len(body)) + b"iTXt" + body + struct.pack(">I", zlib.crc32(b"iTXt" + body))
+
+
+def _international_texts(png: bytes) -> Iterator[tuple[str, str]]:
+    """Yield keyword and text of the chunks that ``_international_text`` makes, up to the pixels."""
+    if not png.startswith(_SIGNATURE):
+        raise ValueError("it is no PNG")
+    place = len(_SIGNATURE)
+    while place + _FRAME <= len(png):
+        length, kind = struct.unpack_from(">I4s", png, place)
+        body = png[place + 8 : place + 8 + length]
+        if kind == b"IDAT":
+            return
+        if kind == b"iTXt":
+            keyword, _, rest = body.partition(_PLAIN)
+            yield keyword.decode("latin-1"), rest.decode()
+        place += _FRAME + length

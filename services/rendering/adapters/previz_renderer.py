@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from continuity.api.characters.v1.character_pb2 import Character
 from continuity.api.locations.v1.location_pb2 import Location
 from continuity.inference.client import TritonClient
 from continuity.inference.errors import RendererUnavailable
+from continuity.inference.tensors import Tensors
 from continuity.objects.port import ObjectStore
 from continuity.wire.conversion import opened, word
 from services.rendering.adapters.previz_tensors import PREVIZ
-from services.rendering.domain.errors import RendererDown
+from services.rendering.domain.errors import PictureMissing, RendererDown
 from services.rendering.domain.job import Job
 from services.rendering.domain.shot import Shot
 from services.rendering.handlers.ports import Picture, RenderTask, Step
@@ -36,6 +39,14 @@ _DEFAULTS = {
 }
 
 
+@dataclass(frozen=True)
+class Frame:
+    """A frame, RGB uint8 (height, width, 3), and a mask, uint8 (figures, height, width), for each of its figures."""
+
+    pixels: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+
+
 class PrevizRenderer:
     """The ``Renderer`` port. ``version`` is the composer's: another version may draw another picture."""
 
@@ -51,8 +62,35 @@ class PrevizRenderer:
 
     async def render(self, task: RenderTask) -> AsyncIterator[Step | Picture]:
         """Yield steps and, last, the picture. Closing the iterator cancels the request."""
-        inputs = await self._inputs(task.job)
         picture: Picture | None = None
+        figures = await self.figures(task.job)
+        async with aclosing(self._responses(task, figures, masks=False)) as responses:
+            async for response in responses:
+                if "image" in response:
+                    picture = Picture(response["image"])
+                else:
+                    yield Step(int(response["step"][0]), int(response["steps"][0]), bytes(response["preview"][0]))
+        # Only now: who has the picture closes this iterator, and to cancel a request that answers may crash Triton.
+        if picture is not None:
+            yield picture
+
+    async def frame(self, task: RenderTask, figures: list[bytes]) -> Frame:
+        """Draw the frame with the masks of its figures. Raises ``ContinuityError``."""
+        frame: Frame | None = None
+        async with aclosing(self._responses(task, figures, masks=True)) as responses:
+            async for response in responses:
+                if "image" in response:
+                    frame = Frame(response["image"], response["masks"])
+        if frame is None:
+            raise PictureMissing(renderer=self.name)
+        return frame
+
+    async def figures(self, job: Job) -> list[bytes]:
+        """Return the cut-outs of a job's characters as PNG, empty where there is none."""
+        return [await self._figure(opened(content, Character)) for content in job.characters]
+
+    async def _responses(self, task: RenderTask, figures: list[bytes], *, masks: bool) -> AsyncGenerator[Tensors, None]:
+        inputs = await self._inputs(task.job, figures, masks)
         timeout_s = min(TIMEOUT_S, task.timeout_s)
         stream = self._triton.stream(
             PREVIZ, inputs, request_id=task.job.id, timeout_s=timeout_s, priority=task.job.priority
@@ -60,23 +98,17 @@ class PrevizRenderer:
         try:
             async with aclosing(stream) as responses:
                 async for response in responses:
-                    if "image" in response:
-                        picture = Picture(response["image"])
-                    else:
-                        yield Step(int(response["step"][0]), int(response["steps"][0]), bytes(response["preview"][0]))
+                    yield response
         except RendererUnavailable as error:
             raise RendererDown(cause=error.detail) from error
-        # Only now: who has the picture closes this iterator, and to cancel a request that answers may crash Triton.
-        if picture is not None:
-            yield picture
 
-    async def _inputs(self, job: Job) -> dict[str, Any]:
+    async def _inputs(self, job: Job, figures: list[bytes], masks: bool) -> dict[str, Any]:
         characters = [opened(content, Character) for content in job.characters]
         location = opened(job.location, Location) if job.location else None
-        spec = frame_spec(job, characters, location)
+        spec = frame_spec(job, characters, location) | ({"masks": True} if masks else {})
         inputs = {"spec": _bytes([json.dumps(spec, ensure_ascii=False).encode()])}
-        if characters:
-            inputs["mattes"] = _bytes([await self._figure(character) for character in characters])
+        if figures:
+            inputs["mattes"] = _bytes(figures)
         if location is not None and location.HasField("picture"):
             inputs["plate"] = _bytes([await self._objects.get(location.picture.key)])
         return inputs

@@ -16,5 +16,6 @@ PREVIZ = ModelSpec(
         TensorSpec("steps", "INT32", (1,)),
         TensorSpec("preview", "BYTES", (1,)),
         TensorSpec("image", "UINT8", (-1, -1, 3)),
+        TensorSpec("masks", "UINT8", (-1, -1, -1)),
     ),
 )

@@ -8,6 +8,7 @@ from continuity.documents.port import Collection, Condition, DocumentMissing, at
 from continuity.kernel.values import Change
 from continuity.messaging.repository import Aggregates, Stored
 from services.rendering.domain.errors import JobMissing
+from services.rendering.domain.fair_queue import last_key
 from services.rendering.domain.job import RENDERING, UNFINISHED, Job
 from services.rendering.handlers.stores import OwnedJob
 
@@ -27,8 +28,8 @@ JOBS = Collection(
 PAGE = 500
 NEW_LIMIT = 2_000
 """Jobs that are kept as they were added: most are changed next by their prompt, and so need not be read for it."""
-IN_LINE = [at_most("line_key", 2**62)]
-"""Behind every place in the line there is more than that."""
+IN_LINE = [at_most("line_key", last_key(0))]
+"""Whatever its priority is."""
 NEVER = 1e12
 """Later than every time to look."""
 
@@ -127,11 +128,12 @@ class StoredJobs:
         """Return how many jobs of a project (None: of all) are not finished, counted to ``limit``."""
         return await self._aggregates.count([one_of("state", UNFINISHED)], project=project, limit=limit)
 
-    async def lease(self, now: float, until: float, token: str, limit: int) -> list[OwnedJob]:
-        """Take the first jobs in line as RENDERING under the token."""
+    async def lease(self, now: float, until: float, token: str, limit: int, least_priority: int = 0) -> list[OwnedJob]:
+        """Take the first jobs in line that have the least priority, or more, as RENDERING under the token."""
+        where = [at_most("line_key", last_key(least_priority))]
         lease = {"state": RENDERING, "lease_token": token, "lease_until": until, "started_time": now}
         changes = {**lease, "line_key": None, "update_time": now}
-        return [_owned(stored) for stored in await self._aggregates.claim(IN_LINE, ["line_key"], changes, limit)]
+        return [_owned(stored) for stored in await self._aggregates.claim(where, ["line_key"], changes, limit)]
 
     async def _some(
         self, where: Sequence[Condition], project: str | None, order: Sequence[str], limit: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from continuity.kernel.errors import Absent, ContinuityError, Exists, Full, Late, Unavailable, WrongState
+from continuity.kernel.errors import Absent, ContinuityError, Damaged, Exists, Full, Late, Unavailable, WrongState
 
 
 @dataclass(eq=False)
@@ -39,6 +39,14 @@ class KeyframeMissing(WrongState):
     template = "job {job_id!r} is {state} and has no keyframe"
     job_id: str
     state: str
+
+
+@dataclass(eq=False)
+class KeyframeUnreadable(Damaged):
+    """The stored file is no keyframe of ours."""
+
+    template = "the stored keyframe cannot be read: {cause}"
+    cause: str
 
 
 @dataclass(eq=False)
@@ -80,6 +88,15 @@ class PictureMissing(Unavailable):
 
     template = "the renderer {renderer} ended without a picture"
     renderer: str
+
+
+@dataclass(eq=False)
+class RenderCrashed(ContinuityError):
+    """The renderer died while it drew this very job, and says so now that the job has come again."""
+
+    template = "the renderer died while it drew this job: {detail}"
+    retryable = True
+    detail: str
 
 
 @dataclass(eq=False)
@@ -126,4 +143,14 @@ class WatchesFull(Full):
     jobs: int
     max_watches: int
     max_jobs: int
+    retry_after_s: float = 5.0
+
+
+@dataclass(eq=False)
+class VerificationsFull(Full):
+    """As many keyframes wait to be drawn anew as the service lets wait."""
+
+    template = "{waiting} keyframes wait to be verified and {limit} is the limit"
+    waiting: int
+    limit: int
     retry_after_s: float = 5.0

@@ -12,6 +12,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 TOP_PRIORITY = 100
+INTERACTIVE = 80
+"""From this priority on somebody waits in person: the diffusion engine, which calls it the same, goes on with such a
+shot after at most one step, and a slot is kept for it."""
 TAGS = 10**16
 """Tags of one priority; with 101 priorities, keys fit a signed 64-bit integer."""
 ARRIVALS = 10**15
@@ -26,6 +29,11 @@ OPEN_LIMIT = 32
 def queue_key(priority: int, tag: int) -> int:
     """Return the place of a tag among those of every priority; the least is the first."""
     return (TOP_PRIORITY - priority) * TAGS + tag
+
+
+def last_key(least_priority: int) -> int:
+    """Return the last place of those who have at least this priority."""
+    return queue_key(least_priority, TAGS - 1)
 
 
 def tag_of(key: int) -> int:

@@ -60,6 +60,7 @@ class Deadlines:
 class Job:
     """``lease_token`` fences the worker that renders; ``waiting_for`` is the id that the cast lacks.
 
+    ``crashes`` counts how often the renderer died while it drew this very job.
     ``queue_key`` is the job's place among all others, ``line_key`` the same while a worker may take it. The reconciler
     looks at an unfinished job at ``look_time``, and has looked ``looks`` times since it is in its state.
     """
@@ -90,6 +91,7 @@ class Job:
     last_failure: Failure | None = None
     attempts: int = 0
     interruptions: int = 0
+    crashes: int = 0
     lease_token: str = ""
     lease_until: float = 0.0
     requested_time: float = 0.0

@@ -11,6 +11,8 @@ from services.rendering.domain.job import READY, RENDERING, SUCCEEDED, Job, ende
 from services.rendering.domain.keyframe import Keyframe, StageTimings
 
 MAX_ATTEMPTS = 3
+MAX_CRASHES = 2
+"""How often a renderer may die of the job: no third one is risked."""
 MAX_INTERRUPTIONS = 10
 """How often the renderer may go away under a job before the job is suspected of doing it."""
 
@@ -25,18 +27,18 @@ def rendered(job: Job, token: str, keyframe: Keyframe, now: float) -> Change[Job
 
 
 def attempt_failed(
-    job: Job, token: str, failure: Failure, now: float, *, retry_after_s: float | None
+    job: Job, token: str, failure: Failure, now: float, *, retry_after_s: float | None, crashed: bool = False
 ) -> Change[Job] | None:
     """Go back to the queue, or fail for good after three attempts, at the deadline or when ``retry_after_s`` is None.
 
-    None when the lease is gone.
+    It fails for good, too, when the renderer ``crashed`` over it the second time. None when the lease is gone.
     """
     if not _leased(job, token):
         return None
-    counted = replace(job, attempts=job.attempts + 1, last_failure=failure)
+    counted = replace(job, attempts=job.attempts + 1, crashes=job.crashes + crashed, last_failure=failure)
     if late := expired(counted, now):
         return late
-    if retry_after_s is None or counted.attempts >= MAX_ATTEMPTS:
+    if retry_after_s is None or counted.attempts >= MAX_ATTEMPTS or counted.crashes >= MAX_CRASHES:
         return failed(counted, failure, now)
     return Change(_back(counted, now, retry_after_s))
 

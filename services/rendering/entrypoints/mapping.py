@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from continuity.api.events.v1 import render_events_pb2 as events
-from continuity.api.rendering.v1 import job_pb2
+from continuity.api.rendering.v1 import job_pb2, verification_pb2
 from continuity.api.rendering.v1 import render_service_pb2 as pb
 from continuity.messaging.codec import EventCodec, Publication
 from continuity.wire.conversion import from_message, to_message
@@ -15,6 +15,8 @@ from services.rendering.domain.events import (
     RenderRequested,
 )
 from services.rendering.domain.job import Job
+from services.rendering.domain.verification import Verification
+from services.rendering.handlers.ports import Step
 from services.rendering.handlers.submit_shots import ShotsAsked
 
 TOPIC = "continuity.render.v1"
@@ -55,3 +57,11 @@ def progress_message(progress: RenderProgressed, preview_jpeg: bytes) -> job_pb2
     message = to_message(progress, job_pb2.JobProgress)
     message.preview_jpeg = preview_jpeg
     return message
+
+
+def verification_response(job_id: str, update: Step | Verification) -> pb.VerifyKeyframeResponse:
+    """Return a step of a keyframe that is drawn anew, or the verdict."""
+    if isinstance(update, Verification):
+        return pb.VerifyKeyframeResponse(verification=to_message(update, verification_pb2.Verification))
+    step = job_pb2.JobProgress(job_id=job_id, state=job_pb2.JOB_STATE_SUCCEEDED, step=update.step, steps=update.steps)
+    return pb.VerifyKeyframeResponse(progress=step)

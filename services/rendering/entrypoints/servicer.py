@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from continuity.api.rendering.v1 import job_pb2
@@ -13,11 +14,12 @@ from continuity.rpc.errors import Context
 from continuity.wire.conversion import word
 from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import Job
-from services.rendering.entrypoints.mapping import job_message, progress_message, shots_asked
+from services.rendering.entrypoints.mapping import job_message, progress_message, shots_asked, verification_response
 from services.rendering.handlers.cancel_job import CancelJob
 from services.rendering.handlers.find_jobs import FindJobs
 from services.rendering.handlers.stores import Jobs
 from services.rendering.handlers.submit_shots import SubmitShots
+from services.rendering.handlers.verify_keyframe import VerifyKeyframe
 from services.rendering.handlers.watch_jobs import WatchJobs
 
 DEFAULT_PAGE = 50
@@ -33,6 +35,7 @@ class RenderServicer(pb_grpc.RenderServiceServicer):
     find: FindJobs
     watch: WatchJobs
     cancel: CancelJob
+    verify: VerifyKeyframe
 
     async def SubmitShots(self, request: pb.SubmitShotsRequest, context: Context) -> pb.SubmitShotsResponse:
         """Accept shots."""
@@ -66,6 +69,14 @@ class RenderServicer(pb_grpc.RenderServiceServicer):
         """Stream the bytes of a keyframe."""
         async for chunk in self.find.keyframe(current_project(), request.job_id):
             yield pb.DownloadKeyframeResponse(chunk=chunk)
+
+    async def VerifyKeyframe(
+        self, request: pb.VerifyKeyframeRequest, context: Context
+    ) -> AsyncIterator[pb.VerifyKeyframeResponse]:
+        """Stream the steps of a keyframe that is drawn anew, and the verdict."""
+        async with aclosing(self.verify(current_project(), request.job_id)) as updates:
+            async for update in updates:
+                yield verification_response(request.job_id, update)
 
     async def _response(self, update: Job | RenderProgressed, include_previews: bool) -> pb.WatchJobsResponse:
         if isinstance(update, Job):

@@ -42,11 +42,13 @@ class HeldJob:
                     work.cancel()
                     return
 
-    async def blame(self, failure: Failure, *, retryable: bool) -> None:
-        """Write that an attempt failed by the job's own fault."""
+    async def blame(self, failure: Failure, *, retryable: bool, crashed: bool = False) -> None:
+        """Write that an attempt failed by the job's own fault, or that the renderer ``crashed`` over it."""
         delay_s = RETRY_DELAY_S * 2.0**self.owned.job.attempts if retryable else None
         now = self.clock.now()
-        await self.change(lambda job: attempt_failed(job, self.token, failure, now, retry_after_s=delay_s))
+        await self.change(
+            lambda job: attempt_failed(job, self.token, failure, now, retry_after_s=delay_s, crashed=crashed)
+        )
 
     async def change(self, decide: Callable[[Job], Change[Job] | None]) -> None:
         """Write what became of the job, for ``patience_s`` and however many leases that is: the work is done already.

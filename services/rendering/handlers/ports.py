@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from continuity.kernel.values import ObjectRef
 from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import Job
+from services.rendering.domain.verification import KeyframeFile
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Picture:
-    """A finished picture: RGB, uint8, shape (height, width, 3)."""
+    """A finished picture: RGB, uint8, shape (height, width, 3).
+
+    ``manifest`` is a JSON object, of what the renderer alone knows to have determined it; empty where it has none.
+    """
 
     pixels: NDArray[np.uint8]
+    manifest: bytes = b""
 
 
 class Renderer(Protocol):
@@ -59,6 +64,14 @@ class KeyframeFiles(Protocol):
 
     async def store(self, task: RenderTask, picture: Picture, renderer: str) -> ObjectRef:
         """Encode a picture with its prompt and settings and store it under the hash of its bytes."""
+        ...
+
+    async def encoded(self, task: RenderTask, picture: Picture, renderer: str) -> bytes:
+        """Return the file that ``store`` would store."""
+        ...
+
+    async def told_by(self, file: bytes) -> KeyframeFile:
+        """Return what a keyframe's file tells of itself. Raises ``KeyframeUnreadable``."""
         ...
 
     async def store_preview(self, project: str, jpeg: bytes) -> ObjectRef:

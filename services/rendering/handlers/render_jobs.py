@@ -12,8 +12,9 @@ from continuity.kernel.clock import Clock
 from continuity.kernel.errors import ContinuityError, Full, Unavailable
 from continuity.kernel.ids import new_id
 from continuity.kernel.values import Failure
-from services.rendering.domain.errors import AttemptTooLong, PictureMissing, RendererDown
+from services.rendering.domain.errors import AttemptTooLong, PictureMissing, RenderCrashed, RendererDown
 from services.rendering.domain.events import RenderProgressed
+from services.rendering.domain.fair_queue import INTERACTIVE
 from services.rendering.domain.job import RENDERING, expired
 from services.rendering.domain.keyframe import Keyframe, StageTimings
 from services.rendering.domain.lease import handed_back, interrupted, put_off, rendered
@@ -42,6 +43,7 @@ HAND_BACK_S = 5.0
 class RenderJobs:
     """Draws as many jobs at once as there are ``slots``, and stores pictures beside that.
 
+    When they are full, up to ``urgent_slots`` more are drawn of those that somebody waits for in person.
     Whoever is not heard of for ``lease_s`` is lost.
     """
 
@@ -55,6 +57,7 @@ class RenderJobs:
     lease_s: float = LEASE_S
     slots: int = 1
     observer: Observer = UNOBSERVED
+    urgent_slots: int = 0
     hand_back_s: float = HAND_BACK_S
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     works: dict[HeldJob, asyncio.Task[None]] = field(default_factory=dict)
@@ -68,17 +71,17 @@ class RenderJobs:
         """Work until cancelled."""
         try:
             while True:
-                room = await self._room()
-                if await self._begun(room) < room:
+                room, least_priority = await self._room()
+                if await self._begun(room, least_priority) < room:
                     await self.signal.wait()
         finally:
             await self.stop()
 
-    async def begin(self, room: int = 1) -> int:
+    async def begin(self, room: int = 1, least_priority: int = 0) -> int:
         """Begin with the first jobs of the queue; return how many: none while the renderer is down."""
         if not await self._renderer_is_up():
             return 0
-        self.leasing = asyncio.create_task(self._lease(room))
+        self.leasing = asyncio.create_task(self._lease(room, least_priority))
         leased = await asyncio.shield(self.leasing)
         self.leasing = None
         for held in leased:
@@ -96,9 +99,9 @@ class RenderJobs:
             end.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
 
-    async def _lease(self, room: int) -> list[HeldJob]:
+    async def _lease(self, room: int, least_priority: int) -> list[HeldJob]:
         token, now = new_id(), self.clock.now()
-        leased = await self.jobs.lease(now, now + self.lease_s, token, room)
+        leased = await self.jobs.lease(now, now + self.lease_s, token, room, least_priority)
         return [HeldJob(owned, token, self.lease_s, self.jobs, self.progress, self.clock) for owned in leased]
 
     async def _hand_back_leased(self) -> None:
@@ -112,22 +115,23 @@ class RenderJobs:
             async with asyncio.timeout(self.hand_back_s):
                 await held.write(lambda job: handed_back(job, held.token, self.clock.now()))
 
-    async def _begun(self, room: int) -> int:
+    async def _begun(self, room: int, least_priority: int) -> int:
         try:
-            return await self.begin(room)
+            return await self.begin(room, least_priority)
         except (Unavailable, Full) as error:
             _log.warning("no job is leased for now: %s", error)
             return 0
 
-    async def _room(self) -> int:
-        """Return for how many jobs there is room, once there is."""
-        while (room := self._free_slots()) <= 0:
+    async def _room(self) -> tuple[int, int]:
+        """Return for how many jobs there is room, once there is, and what priority they must have."""
+        while (room := self._free_of(self.slots + self.urgent_slots)) <= 0:
             self.freed.clear()
             await self.freed.wait()
-        return room
+        anybodys = self._free_of(self.slots)
+        return (anybodys, 0) if anybodys > 0 else (room, INTERACTIVE)
 
-    def _free_slots(self) -> int:
-        return min(self.slots - len(self.drawing), (1 + STORED_BESIDE) * self.slots - len(self.works))
+    def _free_of(self, slots: int) -> int:
+        return min(slots - len(self.drawing), (1 + STORED_BESIDE) * slots - len(self.works))
 
     def _begin(self, held: HeldJob) -> None:
         def ended(_: asyncio.Task[None]) -> None:
@@ -141,6 +145,8 @@ class RenderJobs:
     def _free(self, held: HeldJob) -> None:
         self.drawing.discard(held)
         self.freed.set()
+        if self.urgent_slots:
+            self.signal.there_is_work()  # it may wait for an urgent job, and now there is room for any
 
     async def _renderer_is_up(self) -> bool:
         """Ask once a second, and after every attempt that found it down."""
@@ -199,6 +205,8 @@ class RenderJobs:
             await held.change(lambda job: interrupted(job, token, failure, DOWN_DELAY_S, now))
         except PictureMissing as error:
             await held.blame(Failure.of(error), retryable=True)
+        except RenderCrashed as error:
+            await held.blame(Failure.of(error), retryable=True, crashed=True)
         except (Unavailable, Full) as error:
             # A store is away, or something is full: no fault of this job's, however long it lasts.
             failure, now = Failure.of(error), self.clock.now()

@@ -95,8 +95,8 @@ class Jobs(Protocol):
         """Return how many jobs of a project (None: of all) are not finished, counted to ``limit``."""
         ...
 
-    async def lease(self, now: float, until: float, token: str, limit: int) -> list[OwnedJob]:
-        """Take the first jobs in line as RENDERING under the token."""
+    async def lease(self, now: float, until: float, token: str, limit: int, least_priority: int = 0) -> list[OwnedJob]:
+        """Take the first jobs in line that have the least priority, or more, as RENDERING under the token."""
         ...
 
 

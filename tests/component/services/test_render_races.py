@@ -181,6 +181,16 @@ async def test_eight_workers_of_two_processes_lease_every_job_once_and_in_order(
     assert all(mine == sorted(mine) for mine in taken)
 
 
+async def test_a_lease_for_urgent_jobs_takes_them_in_order_and_leaves_the_others(house):
+    for number, priority in enumerate((0, 79, 80, 100, 80, 79)):
+        await house.add(job_in(READY, shot(number), id=f"take-{number}", priority=priority, first_tag=7 + number))
+    urgent = await house.jobs.lease(200.0, 210.0, TOKEN, 9, 80)
+    assert [owned.job.submission_id for owned in urgent] == ["take-3", "take-2", "take-4"]
+    assert {(owned.job.state, owned.job.lease_token) for owned in urgent} == {(RENDERING, TOKEN)}
+    assert await house.jobs.lease(200.0, 210.0, TOKEN, 9, 80) == []
+    assert [owned.job.priority for owned in await house.jobs.lease(200.0, 210.0, TOKEN, 9)] == [79, 79, 0]
+
+
 async def test_submissions_of_one_project_in_two_processes_share_no_tag(processes):
     firsts = await asyncio.gather(
         *(processes[place % 2].queue.reserve(PROJECT, f"take-{place}", 0, 25) for place in range(16))

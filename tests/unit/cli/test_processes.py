@@ -127,6 +127,12 @@ def test_the_next_command_joins_it(environment: dict[str, str], home: Path) -> N
     assert len((home / "starts").read_text().splitlines()) == 1
 
 
+def test_who_asks_for_another_renderer_than_the_running_one_is_told(environment: dict[str, str]) -> None:
+    finished(command(environment, "character", "list"))
+    code, _, err = finished(command(environment | {"CONTINUITY_RENDERER": "sdxl-tiny"}, "jobs", "list"))
+    assert (code, err) == (0, "the running runtime draws with previz; end it, and the next one draws with sdxl-tiny\n")
+
+
 def test_two_commands_at_once_share_one_runtime(environment: dict[str, str], home: Path) -> None:
     both = [command(environment, "character", "list") for _ in range(2)]
     assert [finished(each)[:2] for each in both] == [(0, "no characters yet\n")] * 2

@@ -15,7 +15,7 @@ from continuity.api.characters.v1 import character_pb2, character_service_pb2, c
 from continuity.api.common.v1.object_pb2 import Failure, ObjectRef
 from continuity.api.locations.v1 import location_pb2, location_service_pb2, location_service_pb2_grpc
 from continuity.api.prompts.v1 import prompt_pb2, prompt_service_pb2, prompt_service_pb2_grpc
-from continuity.api.rendering.v1 import job_pb2, render_service_pb2, render_service_pb2_grpc
+from continuity.api.rendering.v1 import job_pb2, render_service_pb2, render_service_pb2_grpc, verification_pb2
 from continuity.kernel.errors import InvalidValue
 from services.prompts.adapters.vocabulary_csv import read_vocabulary
 from tests.unit.client.studio import Finished, NameTaken, NotThere, Studio, page, refuse
@@ -212,6 +212,16 @@ class Rendering(render_service_pb2_grpc.RenderServiceServicer):
         png = self.studio.damage or keyframe_png(await self._job(request.job_id, context))
         for first in range(0, len(png), 100):
             yield render_service_pb2.DownloadKeyframeResponse(chunk=png[first : first + 100])
+
+    async def VerifyKeyframe(self, request, context):
+        await self.studio.admit("VerifyKeyframe", request, context)
+        job = await self._job(request.job_id, context)
+        if job.state != SUCCEEDED:
+            await refuse(context, Finished())
+        half = job_pb2.JobProgress(job_id=job.id, state=job.state, step=1, steps=2)
+        yield render_service_pb2.VerifyKeyframeResponse(progress=half)
+        told = self.studio.verdicts.get(job.id, {"verdict": verification_pb2.VERDICT_SAME})
+        yield render_service_pb2.VerifyKeyframeResponse(verification={"job_id": job.id, **told})
 
     async def _job(self, id: str, context) -> job_pb2.Job:
         if id not in self.studio.jobs:

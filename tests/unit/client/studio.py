@@ -47,6 +47,7 @@ class Studio:
     hung: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
     damage: bytes = b""
+    verdicts: dict[str, dict] = field(default_factory=dict)
 
     @property
     def jobs(self) -> dict[str, job_pb2.Job]:

@@ -28,6 +28,10 @@ SERVERS = {"kafka", "mongodb", "objects", "triton", "collector", "proxy"}
 GIVEN = {name: f"secret{number}" for number, name in enumerate(sorted(variables("?")))}
 NOT_ENCRYPTED = "the network inside has no TLS"
 SAME_ANYWHERE = "how long something is waited for does not depend on where it runs"
+OF_THE_ENGINE = (
+    *("renderer", "models", "render_replicas", "render_timeout_s", "checkpoint", "steps", "guidance", "sampler"),
+    *("schedule", "layout_guide", "layout_strength", "identity", "identity_strength", "commercial", "preview_every"),
+)
 DEFAULT = {
     "kafka_ca_file": NOT_ENCRYPTED,
     "kafka_cert_file": NOT_ENCRYPTED,
@@ -41,6 +45,7 @@ DEFAULT = {
     "lease_s": SAME_ANYWHERE,
     "max_unfinished_jobs": "what the documents hold does not depend on the number of replicas",
     "sole_renderer": "it is none: there are replicas",
+    **dict.fromkeys(OF_THE_ENGINE, "the image of Triton holds the composer, not the diffusion engine"),
 }
 """Settings that containers are not told, and why; all others they are."""
 

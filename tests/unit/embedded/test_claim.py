@@ -23,16 +23,16 @@ def test_two_homes_have_a_runtime_each(tmp_path):
         assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_runtime_tells_where_it_listens_for_as_long_as_it_lives(tmp_path):
+def test_a_runtime_tells_where_it_listens_and_what_draws_for_as_long_as_it_lives(tmp_path):
     path = tmp_path / "runtime.json"
-    with told(path, "127.0.0.1:5"):
+    with told(path, "127.0.0.1:5", "sdxl"):
         said = json.loads(path.read_text())
-        assert (said["address"], said["pid"]) == ("127.0.0.1:5", os.getpid())
+        assert (said["address"], said["pid"], said["renderer"]) == ("127.0.0.1:5", os.getpid(), "sdxl")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_runtime_that_breaks_does_not_leave_its_address_behind(tmp_path):
     path = tmp_path / "runtime.json"
-    with pytest.raises(ZeroDivisionError), told(path, "127.0.0.1:5"):
+    with pytest.raises(ZeroDivisionError), told(path, "127.0.0.1:5", "sdxl"):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from continuity.inference.errors import TritonMissing
-from continuity.inference.locate import locate_triton
+from continuity.inference.errors import EngineMissing, TritonMissing
+from continuity.inference.locate import locate_triton, with_engine
 
 FILES = (
     ".venv-triton/bin/python",
@@ -41,3 +41,17 @@ def test_a_missing_part_is_named_with_the_command_that_installs_it(checkout: Pat
 def test_a_fresh_checkout_is_told_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(TritonMissing, match="make triton"):
         locate_triton(tmp_path)
+
+
+def test_the_models_of_the_engine_get_its_environment_and_the_server_stays(checkout: Path) -> None:
+    site_packages = checkout / ".venv-engine" / "lib" / "python3.11" / "site-packages"
+    site_packages.mkdir(parents=True)
+    plain = locate_triton(checkout)
+    found = with_engine(plain, checkout)
+    assert (found.programs, found.site_packages) == (checkout / ".venv-engine" / "bin", site_packages)
+    assert (found.server, found.backends, found.libraries) == (plain.server, plain.backends, plain.libraries)
+
+
+def test_without_the_engines_environment_the_command_that_installs_it_is_told(checkout: Path) -> None:
+    with pytest.raises(EngineMissing, match=r"\.venv-engine does not exist.*deploy\.local\.set_up engine"):
+        with_engine(locate_triton(checkout), checkout)

@@ -118,13 +118,12 @@ class InMemoryJobs:
     async def unfinished(self, project: str | None, limit: int) -> int:
         return min(limit, sum(not one.job.finished and project in (None, one.project) for one in self._queue()))
 
-    async def lease(self, now: float, until: float, token: str, limit: int) -> list[OwnedJob]:
+    async def lease(self, now: float, until: float, token: str, limit: int, least_priority: int = 0) -> list[OwnedJob]:
         if self.away:
             raise self.away
         self.leases += 1
-        line = sorted(
-            (one for one in self._queue() if one.job.line_key is not None), key=lambda one: one.job.line_key or 0
-        )
+        inline = (one for one in self._queue() if one.job.line_key is not None and one.job.priority >= least_priority)
+        line = sorted(inline, key=lambda one: one.job.line_key or 0)
         taken = [OwnedJob(one.project, leased(one.job, token, now, until)) for one in line[:limit]]
         self.stored |= {(one.project, one.job.id): one.job for one in taken}
         if self._answered:

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from services.rendering.domain.fair_queue import (
     MAX_OPEN_S,
     OPEN_LIMIT,
+    TAGS,
     TOP_PRIORITY,
     QueueTail,
     Reservation,
+    last_key,
     queue_key,
     reserved,
     tag_of,
@@ -153,6 +155,11 @@ def test_after_an_idle_time_everybody_begins_side_by_side():
 def test_a_queue_key_fits_a_signed_64_bit_integer(priority):
     assert 0 < queue_key(priority, 10**16 - 1) < 2**61
     assert tag_of(queue_key(priority, 77)) == 77
+
+
+@given(st.integers(0, TOP_PRIORITY), st.integers(0, TOP_PRIORITY), st.integers(0, TAGS - 1))
+def test_the_last_key_of_a_priority_is_behind_its_tags_and_those_of_higher_ones_alone(least, priority, tag):
+    assert (queue_key(priority, tag) <= last_key(least)) == (priority >= least)
 
 
 class Service:

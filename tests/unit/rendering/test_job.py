@@ -31,6 +31,7 @@ from services.rendering.domain.job import (
 )
 from services.rendering.domain.lease import (
     MAX_ATTEMPTS,
+    MAX_CRASHES,
     attempt_failed,
     handed_back,
     interrupted,
@@ -165,6 +166,17 @@ def test_a_job_fails_for_good_after_three_attempts_with_the_last_reason():
 def test_a_job_that_can_never_work_fails_at_once():
     job = after(attempt_failed(job_in(RENDERING), TOKEN, FAILURE, 110.0, retry_after_s=None))
     assert (job.state, job.attempts) == (FAILED, 1)
+
+
+def test_a_job_over_which_the_renderer_died_twice_is_not_risked_again_whatever_else_failed_between():
+    job = job_in(READY)
+    job = after(attempt_failed(leased(job), TOKEN, FAILURE, 110.0, retry_after_s=2.0, crashed=True))
+    assert (job.state, job.attempts, job.crashes) == (READY, 1, 1)
+    job = after(interrupted(leased(job), TOKEN, FAILURE, 1.0, 110.0))
+    assert (job.state, job.crashes) == (READY, 1)
+    change = attempt_failed(leased(job), TOKEN, FAILURE, 110.0, retry_after_s=2.0, crashed=True)
+    assert (after(change).state, after(change).attempts, after(change).crashes) == (FAILED, 2, MAX_CRASHES)
+    assert [type(event) for event in change.events] == [KeyframeFailed]
 
 
 def test_a_job_that_kills_its_workers_fails_after_three():

@@ -15,7 +15,7 @@ from continuity.compute.pool import CpuPool
 from continuity.objects.memory import InMemoryObjectStore
 from continuity.wire.conversion import closed
 from services.rendering.adapters.keyframe_files import StoredKeyframeFiles, settings_of
-from services.rendering.adapters.png import encode_keyframe, manifest_text, parameters_text
+from services.rendering.adapters.png import decode_keyframe, encode_keyframe, manifest_text, parameters_text
 from services.rendering.domain.job import RENDERING, Job
 from services.rendering.domain.keyframe import Prompt
 from services.rendering.handlers.ports import Picture, RenderTask
@@ -111,6 +111,20 @@ def test_the_same_shot_of_the_same_people_is_the_same_file_though_their_ids_diff
 )
 def test_other_settings_are_another_file(change):
     assert encoded(replace(drawn("Ward"), **change)) != encoded(drawn("Ward"))
+
+
+def test_what_the_renderer_tells_of_itself_stands_in_the_manifest():
+    job = drawn("Ward")
+    told = settings_of(RenderTask(PROJECT, job, 60.0), Picture(PIXELS, b'{"weights": "ab"}'), RENDERER)
+    assert told == settings(job) | {"engine": {"weights": "ab"}}
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=300))
+def test_a_file_is_read_back_whatever_its_texts(text):
+    texts = {"parameters": text, "continuity": text * 2}
+    pixels, read = decode_keyframe(encode_keyframe(PIXELS, texts))
+    assert np.array_equal(pixels, PIXELS)
+    assert read == texts
 
 
 async def test_a_keyframe_is_stored_once_under_the_hash_of_its_bytes():

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from continuity.kernel.errors import ContinuityError, InvalidValue, Unavailable
-from services.rendering.domain.errors import RendererDown
+from services.rendering.domain.errors import RenderCrashed, RendererDown
 from services.rendering.domain.events import KeyframeCancelled, KeyframeFailed, KeyframeRendered
 from services.rendering.domain.job import CANCELLED, FAILED, READY, RENDERING, SUCCEEDED, Deadlines, Job, looked_at
 from services.rendering.domain.lease import MAX_INTERRUPTIONS
@@ -205,6 +205,31 @@ async def test_a_job_that_waits_for_its_next_attempt_lets_others_go_before():
     await studio.render_next()
     await studio.render_next()
     assert (await studio.jobs.get(PROJECT, ready(2).id)).state == SUCCEEDED
+
+
+async def test_a_job_over_which_the_renderer_died_is_drawn_once_more_and_given_up_at_the_second_time():
+    died = RendererDown(cause="the stream ended"), RenderCrashed(detail="step ran when the engine died")
+    studio = Studio(ready(), failures=died * 2)
+    await studio.render_next()
+    assert (studio.jobs.only().attempts, studio.jobs.only().crashes) == (0, 0)
+    await studio.later(60)
+    await studio.render_next()
+    job = studio.jobs.only()
+    assert (job.state, job.attempts, job.crashes, job.last_failure.reason) == (READY, 1, 1, "RENDER_CRASHED")
+    for _ in range(2):
+        await studio.later(60)
+        await studio.render_next()
+    assert (studio.jobs.only().state, studio.jobs.only().failure.reason) == (FAILED, "RENDER_CRASHED")
+
+
+async def test_a_job_that_was_in_line_when_the_renderer_died_over_another_is_not_charged():
+    studio = Studio(ready(), failures=(RendererDown(cause="the stream ended"),) * 3)
+    for _ in range(3):
+        await studio.render_next()
+        await studio.later(60)
+    await studio.render_next()
+    job = studio.jobs.only()
+    assert (job.state, job.attempts, job.crashes, job.interruptions) == (SUCCEEDED, 1, 0, 3)
 
 
 async def test_a_renderer_that_ends_without_a_picture_is_blamed_at_most_three_times():

@@ -3,72 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 
 from continuity.kernel.errors import Unavailable
 from services.rendering.domain.job import READY, SUCCEEDED, Job
 from services.rendering.handlers import render_jobs, work
-from services.rendering.handlers.fair_queue import FairQueue
-from services.rendering.handlers.render_jobs import STORED_BESIDE, RenderJobs
-from services.rendering.handlers.work import WorkSignal
-from tests.unit.rendering.builders import PROJECT, job_in, shot
-from tests.unit.rendering.fakes import (
-    InMemoryFiles,
-    InMemoryJobs,
-    InMemoryQueues,
-    InMemorySubmissions,
-    ScriptedRenderer,
-    SetClock,
-    SpokenProgress,
-)
-
-LIMIT_S = 20
-SLOTS = 2
+from services.rendering.handlers.render_jobs import STORED_BESIDE
+from tests.unit.rendering.builders import job_in, shot
+from tests.unit.rendering.floor import SLOTS, Floor, settled, until
 
 
 class Away(Unavailable):
     template = "it is away"
-
-
-class Floor:
-    """A worker with two slots that runs beside the test."""
-
-    def __init__(self, jobs: int) -> None:
-        ready = [job_in(READY, shot(number)) for number in range(1, jobs + 1)]
-        self.jobs = InMemoryJobs(*ready)
-        self.renderer = ScriptedRenderer()
-        self.files = InMemoryFiles()
-        self.signal = WorkSignal()
-        clock = SetClock()
-        queue = FairQueue(InMemoryQueues(), self.jobs, InMemorySubmissions(), clock)
-        tools = (self.files, SpokenProgress(), clock, self.signal)
-        self.worker = RenderJobs(self.jobs, queue, self.renderer, *tools, slots=SLOTS)
-
-    def states(self) -> list[str]:
-        return [job.state for job in self.jobs.stored.values()]
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.worker.run())
-        try:
-            async with asyncio.timeout(LIMIT_S):
-                yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0)
-
-
-async def settled() -> None:
-    for _ in range(100):
-        await asyncio.sleep(0)
 
 
 async def test_no_more_is_leased_than_there_are_slots():
@@ -99,10 +46,8 @@ async def test_a_worker_that_stops_hands_back_what_it_draws_and_finishes_what_it
     floor.files.may_store.clear()
     async with floor.running():
         await until(lambda: len(floor.renderer.closed) == 3)  # all drawn
-        late = job_in(READY, shot(4))
         floor.renderer.may_go_on.clear()
-        floor.jobs.stored[PROJECT, late.id] = late
-        floor.signal.there_is_work()
+        floor.bring(job_in(READY, shot(4)))
         await until(lambda: len(floor.renderer.drawn) == 4)
         asyncio.get_running_loop().call_soon(floor.files.may_store.set)
     assert floor.states() == [SUCCEEDED] * 3 + [READY]

@@ -17,7 +17,7 @@ ONLY_IN_DATACLASS = {
     "Job>Job": {
         "film_seed", "queue_key", "line_key", "look_time", "looks", "width_px", "height_px", "waiting_for",
         "characters", "location", "lease_token", "lease_until", "requested_time", "ready_time", "started_time",
-        "interruptions",
+        "interruptions", "crashes",
     },
     "RenderProgressed>JobProgress": {"preview"},
 }  # fmt: skip

@@ -7,6 +7,7 @@ import sys
 from asyncio.subprocess import Process
 from dataclasses import dataclass
 
+from continuity.cli.engine import require_engine
 from continuity.cli.exits import ExitCode
 from continuity.cli.home import require_home
 from continuity.cli.runtime import POLL_S, RUNTIME_COMMAND, RuntimeRecord, join, require_runtime
@@ -34,6 +35,7 @@ def up(as_json: AsJson = False) -> None:
         running = await _record(session)
         if running:
             raise RuntimeAlreadyRuns(running.address, running.pid)
+        await require_engine(session.output.note)
         return await _run(session)
 
     execute(work, as_json=as_json)

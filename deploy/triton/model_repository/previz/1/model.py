@@ -10,7 +10,7 @@ import triton_python_backend_utils as pb_utils
 # Triton's interpreter starts isolated: it reads no PYTHONPATH, so what that names is added here.
 sys.path[:0] = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
 
-from previz.compose import STAGES, compose  # noqa: E402
+from previz.compose import STAGES, compose_with_masks  # noqa: E402
 from previz.errors import Abandoned, PrevizError  # noqa: E402
 from previz.pictures import MatteCache, decoded, preview  # noqa: E402
 from previz.spec import FrameSpec  # noqa: E402
@@ -56,8 +56,9 @@ class TritonPythonModel:
             if number < total:
                 sender.send(_response(number, total, preview(picture) if picture is not None else b""))
 
-        frame = compose(*self._arguments(request), on_stage)
-        return _response(len(STAGES), len(STAGES), preview(frame), frame)
+        spec, mattes, plate = self._arguments(request)
+        frame, masks = compose_with_masks(spec, mattes, plate, on_stage)
+        return _response(len(STAGES), len(STAGES), preview(frame), frame, masks if spec.masks else None)
 
     def _arguments(self, request):
         spec = FrameSpec.from_json(_texts(request, "spec")[0])
@@ -75,7 +76,7 @@ def _failure(text, code):
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(text, code))
 
 
-def _response(step, steps, picture, frame=None):
+def _response(step, steps, picture, frame=None, masks=None):
     tensors = [
         pb_utils.Tensor("step", np.array([step], np.int32)),
         pb_utils.Tensor("steps", np.array([steps], np.int32)),
@@ -83,4 +84,6 @@ def _response(step, steps, picture, frame=None):
     ]
     if frame is not None:
         tensors.append(pb_utils.Tensor("image", frame))
+    if masks is not None:
+        tensors.append(pb_utils.Tensor("masks", masks))
     return pb_utils.InferenceResponse(tensors)

@@ -1,0 +1,141 @@
+"""The script of a whole request: load, encode, draw one image after another."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import engine
+from engine.checks import require_picture
+from engine.drawing.conditions import conditioned, conditions
+from engine.drawing.costs import request_bytes
+from engine.drawing.expert import Expert
+from engine.drawing.fit import fitted, fitted_mask
+from engine.drawing.image import autoencoder_tiles, denoised, developed, encoded, started
+from engine.drawing.passes import Pass, passes, seed_of
+from engine.drawing.scene import Scene
+from engine.drawing.script import Drawing, Script, Want
+from engine.drawing.sources import Source, source_of
+from engine.drawing.steps import Steps
+from engine.drawing.studio import Studio
+from engine.request import RenderRequest
+from engine.samplers import Sampler
+from engine.variants.licence import permitted
+from engine.work import Picture
+
+if TYPE_CHECKING:
+    from engine.preparation import Prepared
+
+__all__ = ["drawing"]
+
+
+def drawing(prepared: Prepared, studio: Studio) -> Drawing:
+    """Return a request's work, standing before its first unit. Raises ``Refused``."""
+    plan = passes(prepared.request, prepared.shape)
+    units = _units(prepared, plan, [each.steps for each in plan])
+    memory = request_bytes(plan, studio.known(prepared.request.checkpoint))
+    return Drawing(prepared.request, memory, units, lambda work: _drawn(work, prepared, studio, plan))
+
+
+def _drawn(work: Drawing, prepared: Prepared, studio: Studio, plan: tuple[Pass, ...]) -> Script[None]:
+    with ExitStack() as stack:
+        scene = yield Want("load", 0, partial(_scene, work.request, studio, stack))
+        if work.request.refiner is not None:
+            yield Want("load", 0, partial(_refine, scene, studio, stack))
+        _count(work, scene, prepared, plan)
+        yield from conditioned(scene, prepared, studio)
+        source = source_of(prepared)
+        moments = None if source is None else (yield from encoded(scene, source.pixels))
+        for index in range(work.request.images):
+            work.tell((yield from _image(scene, plan, index, source, moments)))
+
+
+def _scene(request: RenderRequest, studio: Studio, stack: ExitStack) -> Scene:
+    checkpoint = stack.enter_context(studio.opened(request.checkpoint, "checkpoint", request))
+    for each in request.loras:
+        permitted(studio.catalogue, each.name, "lora", request)
+    variant = studio.variant(checkpoint, request.loras)
+    return Scene(request, Expert(checkpoint, variant, request.loras), studio.kernels)
+
+
+def _refine(scene: Scene, studio: Studio, stack: ExitStack) -> None:
+    """Have a refiner for the last steps."""
+    checkpoint = stack.enter_context(studio.opened(str(scene.request.refiner), "refiner", scene.request))
+    scene.adapters[checkpoint.name] = checkpoint.sha256
+    scene.refiner = Expert(checkpoint, checkpoint.sha256)
+
+
+def _count(work: Drawing, scene: Scene, prepared: Prepared, plan: tuple[Pass, ...]) -> None:
+    """Now that the samplers can be asked for their evaluations."""
+    request = work.request
+    counts = [scene.sampler(each, seed_of(request, 0)).evaluations for each in plan]
+    work.units = _units(prepared, plan, counts)
+    steps = request.images * sum(counts)
+    scene.steps = Steps(steps, request.preview_every, scene.checkpoint.architecture, work.tell)
+
+
+def _image(
+    scene: Scene, plan: tuple[Pass, ...], index: int, source: Source | None, moments: torch.Tensor | None
+) -> Script[Picture]:
+    mask = None if source is None else source.mask
+    first, *others = plan
+    seed = seed_of(scene.request, index)
+    pixels, sampler = yield from _passed(scene, first, seed, moments, mask)
+    used = [(first, sampler)]
+    for each in others:
+        size = each.shape.width_px, each.shape.height_px
+        moments = yield from encoded(scene, fitted(pixels, *size))
+        hidden = None if mask is None else fitted_mask(mask, *size)
+        pixels, sampler = yield from _passed(scene, each, seed, moments, hidden)
+        used.append((each, sampler))
+    return _picture(scene, index, pixels, used)
+
+
+def _passed(
+    scene: Scene, each: Pass, seed: int, moments: torch.Tensor | None, mask: NDArray[np.uint8] | None
+) -> Script[tuple[NDArray[np.uint8], Sampler]]:
+    sampler = scene.sampler(each, seed)
+    latent, blend = started(scene, each, sampler, moments, mask)
+    latent = yield from denoised(scene, each.shape, sampler, latent, blend)
+    pixels = yield from developed(scene, latent)
+    require_picture(pixels)
+    return pixels, sampler
+
+
+def _picture(scene: Scene, index: int, pixels: NDArray[np.uint8], used: list[tuple[Pass, Sampler]]) -> Picture:
+    request = scene.request
+    facts = {
+        "checkpoint": {"name": scene.checkpoint.name, "sha256": scene.checkpoint.sha256},
+        "variant_sha256": scene.base.variant,
+        "adapters": scene.adapters,
+        "kernels_sha256": scene.kernels.sha256,
+        "dtype": str(scene.checkpoint.dtype),
+        "engine": engine.VERSION,
+        "passes": [_pass_facts(each, sampler) for each, sampler in used],
+    }
+    return Picture(index, seed_of(request, index), fitted(pixels, request.width_px, request.height_px), facts)
+
+
+def _pass_facts(each: Pass, sampler: Sampler) -> dict[str, object]:
+    return {
+        "width_px": each.shape.width_px,
+        "height_px": each.shape.height_px,
+        "slots": each.shape.slots,
+        "evaluations": sampler.evaluations,
+        "strength": each.strength,
+        "sigmas_sha256": sampler.sigmas_sha256,
+    }
+
+
+def _units(prepared: Prepared, plan: tuple[Pass, ...], steps: list[int]) -> int:
+    """How many units a request has, with so many steps in each pass."""
+    tiled = [len(autoencoder_tiles(each.shape.width_px, each.shape.height_px)) for each in plan]
+    decoded, encoded_again = sum(tiled), sum(tiled[1:])
+    sources = tiled[0] if plan[0].strength is not None else 0
+    loads = 1 + (prepared.request.refiner is not None)
+    return loads + conditions(prepared) + sources + prepared.request.images * (sum(steps) + decoded + encoded_again)

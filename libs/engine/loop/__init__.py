@@ -1,0 +1,1 @@
+"""One loop for each device: before every unit of work it decides whose runs next."""
