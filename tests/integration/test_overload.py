@@ -125,7 +125,8 @@ def project(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def client(house: House, project: str) -> AsyncIterator[ContinuityClient]:
-    async with ContinuityClient(house.services.address, project=project) as opened:
+    patient_s = 2 * LONGEST_WAIT_S  # as long as a service that has not seen its queue move may tell it to wait
+    async with ContinuityClient(house.services.address, project=project, timeout_s=patient_s) as opened:
         yield opened
 
 
@@ -173,6 +174,7 @@ async def cancelled(client: ContinuityClient, jobs: Iterator[Job], count: int) -
         await client.shots.cancel(next(jobs).id)
 
 
+@pytest.mark.timeout(400)
 async def test_who_finds_a_service_full_comes_again_when_it_was_told_to_and_is_taken_on(
     house: House, client: ContinuityClient, project: str, tmp_path: Path
 ) -> None:

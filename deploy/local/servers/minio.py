@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from http.client import HTTPException
 from pathlib import Path
-from urllib.request import urlopen
 
 import minio
+import urllib3
 
 from deploy.local import programs
 from deploy.local.ports import free_port
@@ -68,9 +67,13 @@ class Minio(Server):
         }
 
     def answers(self) -> bool:
-        """Tell whether it says that it is ready."""
+        """Tell whether it answers S3 calls: it says that it is ready a moment before it has read its folder."""
+        quick = urllib3.PoolManager(timeout=2, retries=False)
+        client = minio.Minio(self.address, self.access_key, self.secret_key, secure=False, http_client=quick)
         try:
-            with urlopen(f"{self.url}/minio/health/ready", timeout=2) as answer:  # noqa: S310
-                return bool(answer.status == 200)
-        except (OSError, HTTPException):
+            client.bucket_exists(BUCKET)
+        except (minio.error.MinioException, urllib3.exceptions.HTTPError, OSError):
             return False
+        finally:
+            quick.clear()
+        return True
