@@ -218,13 +218,18 @@ class EventBus:
 
     async def _end_consuming(self) -> None:
         await self._end_connecting()
-        await asyncio.gather(*(subscriber.stop() for subscriber in self._broker.subscribers), return_exceptions=True)
-        await self._end_acknowledging()
+        try:
+            stops = (subscriber.stop() for subscriber in self._broker.subscribers)
+            await asyncio.gather(*stops, return_exceptions=True)
+        finally:  # also when it took too long
+            await self._end_acknowledging()
 
     async def _disconnect(self) -> None:
         await self._end_connecting()
-        await self._broker.stop()
-        await self._end_acknowledging()
+        try:
+            await self._broker.stop()
+        finally:
+            await self._end_acknowledging()
 
     async def _end_acknowledging(self) -> None:
         for acknowledging in self._acknowledging:
