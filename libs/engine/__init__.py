@@ -3,5 +3,5 @@
 It runs inside Triton's Python backend and knows neither Triton nor any service. torch and diffusers, nothing else.
 """
 
-VERSION = "1"
+VERSION = "2"
 """Changes with everything that may change a picture's bytes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -25,6 +26,7 @@ from engine.loop.teller import Describe, Teller
 from engine.manifest import libraries
 from engine.offload import Offload, Workers
 from engine.offload.jobs import manifest_json, prepared, warm
+from engine.shapes import sharing_on
 
 if TYPE_CHECKING:
     from engine.device import Device
@@ -34,6 +36,8 @@ __all__ = ["Engine", "Limits", "Listener", "Ticket", "build"]
 _LONGEST_ID = 64
 _EXIT_CODE = 70
 """EX_SOFTWARE of sysexits.h."""
+_SWITCH_S = 1e-4
+"""The longest that the device's thread, which gives the interpreter up at every operation, waits to have it again."""
 
 
 class Ticket:
@@ -156,10 +160,11 @@ def build(
     """Return the engine that draws with the models of a folder; ``threads`` are those of a computation on a CPU."""
     from engine.device import chosen  # noqa: PLC0415 - torch takes seconds, and fakes do without
 
+    sys.setswitchinterval(_SWITCH_S)
     hardware = chosen(device, threads)
     return Engine(
         partial(_drawer, models_folder, hardware),
-        partial(prepared, str(models_folder)),
+        partial(prepared, str(models_folder), sharing_on(hardware.torch_device.type)),
         Workers(workers, first=warm),
         free_bytes=hardware.free_bytes,
         facts={"engine": VERSION, "libraries": libraries(), "device": hardware.facts()},

@@ -62,13 +62,14 @@ class OutOfMemory(EngineError):
 
 @dataclass(eq=False)
 class QueueFull(EngineError):
-    """The engine has as many requests waiting as it takes; try again when some have ended."""
+    """What waits is as much as the engine takes; try again when some of it has ended. ``counted`` says of what."""
 
-    waiting: int
-    limit: int
+    value: float
+    limit: float
+    counted: str = "requests wait"
 
     def __str__(self) -> str:
-        return f"the engine is full: {self.waiting} requests wait, it takes {self.limit}"
+        return f"the engine is full: {self.value} {self.counted}, it takes {self.limit}"
 
 
 class Stopped(EngineError):

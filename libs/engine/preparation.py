@@ -8,9 +8,10 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from engine.drawing.passes import passes
+from engine.errors import Refused
 from engine.parsing import parse
 from engine.parsing.inputs import Inputs, RawRequest, read_inputs
-from engine.parsing.specification import IMG2IMG
 from engine.request import RenderRequest
 from engine.shapes import ShapeClass, bucket
 from engine.text import TokenisedPrompt, tokenise
@@ -19,6 +20,7 @@ from engine.text.sources import CheckpointFacts, facts_of
 __all__ = ["Preparation", "Prepared", "RawRequest"]
 
 REFERENCE_SLOTS = 4
+_REFINABLE = "sdxl"
 _TOKENIZERS_HELD = 16
 
 
@@ -47,9 +49,17 @@ class Preparation:
         tokenizers = [_tokenizer(folder, facts.tokenizers_sha256) for folder in facts.tokenizer_folders]
         negative = request.negative if is_guided(request) else ""
         tokens = tokenise(request.prompt, negative, tokenizers, facts.triggers)
-        return Prepared(
-            **vars(inputs), request=request, tokens=tokens, shape=shape_class(request, facts, tokens.chunks)
-        )
+        shape = shape_class(request, facts, tokens.chunks)
+        _require_refinable(request, facts)
+        passes(request, shape)  # refuses here what would be refused on the device
+        return Prepared(**vars(inputs), request=request, tokens=tokens, shape=shape)
+
+
+def _require_refinable(request: RenderRequest, facts: CheckpointFacts) -> None:
+    """Latents of another kind would be noise to a refiner."""
+    if request.refiner is not None and facts.architecture != _REFINABLE:
+        limit = f"a refiner goes on with SDXL's latents; {request.checkpoint} is {facts.architecture}"
+        raise Refused("refiner", request.refiner, limit)
 
 
 def is_guided(request: RenderRequest) -> bool:
@@ -67,7 +77,7 @@ def shape_class(request: RenderRequest, facts: CheckpointFacts, chunks: int) -> 
         guided=is_guided(request),
         chunks=chunks,
         reference_slots=REFERENCE_SLOTS if request.references else 0,
-        control=request.layout is not None and request.layout.kind != IMG2IMG,
+        control=request.layout is not None and request.layout.is_network,
         inpaint=request.has_mask,
     )
 

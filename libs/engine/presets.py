@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.errors import Refused
@@ -27,6 +27,8 @@ class Preset:
     most_steps: int
     guidance: float = 0.0
     most_guidance: float = 1.0
+    scheduling: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the checkpoint's scheduler that single files cannot state."""
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -41,12 +43,13 @@ class Preset:
             raise Refused("guidance", request.guidance, f"{self.name} takes at most {self.most_guidance:g}")
 
 
+LIGHTNING = "sdxl-lightning"
 PRESETS: Mapping[str, Preset] = {
     each.name: each
     for each in (
         Preset("sdxl-turbo", "euler-ancestral", "sgm-uniform", steps=1, most_steps=4),
         Preset("sd-turbo", "euler", "sgm-uniform", steps=1, most_steps=4),
-        Preset("sdxl-lightning", "euler", "sgm-uniform", steps=4, most_steps=8),
+        Preset(LIGHTNING, "euler", "sgm-uniform", steps=4, most_steps=8),
         Preset("lcm", "lcm", "normal", steps=4, most_steps=8, guidance=1.0, most_guidance=2.0),
     )
 }
@@ -60,7 +63,8 @@ _BARE_STEPS = re.compile(r"\bsdxl-lightning-(\d)(?!\d|-\d)")
 def preset(checkpoint: str, loras: Sequence[str] = ()) -> Preset | None:
     """Return the preset that the name of a checkpoint, or else of one of its LoRAs, speaks of; None for ordinary ones.
 
-    SDXL-Lightning has weights for each number of steps, named by it ("sdxl-lightning-8step", "sdxl-lightning-8").
+    SDXL-Lightning has weights for each number of steps, named by it ("sdxl-lightning-8step", "sdxl-lightning-8"); those
+    for one step predict the picture and not its noise.
     """
     for name in (checkpoint, *loras):
         plain = re.sub(r"[^a-z0-9]+", "-", name.lower())
@@ -72,4 +76,8 @@ def preset(checkpoint: str, loras: Sequence[str] = ()) -> Preset | None:
 
 def _for_steps(found: Preset, name: str) -> Preset:
     named = _STEPS.search(name) or _BARE_STEPS.search(name)
-    return replace(found, steps=int(named[1]), most_steps=int(named[1])) if named and int(named[1]) else found
+    if not named or not int(named[1]):
+        return found
+    steps = int(named[1])
+    pictured = {"prediction_type": "sample"} if found.name == LIGHTNING and steps == 1 else {}
+    return replace(found, steps=steps, most_steps=steps, scheduling=pictured)

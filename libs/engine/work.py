@@ -5,28 +5,59 @@ The loop decides whose unit runs next and never looks inside; whoever draws know
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Executor", "Finished", "Outcome", "Phase", "Picture", "Progress", "Unit", "Work"]
+__all__ = ["Executor", "Finished", "Outcome", "Phase", "Picture", "Progress", "Unit", "Wait", "Work"]
 
 Phase = Literal["load", "compile", "encode", "step", "decode"]
+
+
+class Wait(Protocol):
+    """What happens beside the device's thread before a unit can run, such as files being read."""
+
+    @property
+    def model(self) -> str:
+        """The model that is being read now."""
+        ...
+
+    @property
+    def moved_s(self) -> float:
+        """When it last got on, by ``time.monotonic``."""
+        ...
+
+    def done(self) -> bool:
+        """Whether the unit can run."""
+        ...
+
+    def add_done_callback(self, call: Callable[[Any], object]) -> None:
+        """Have ``call`` called, by any thread, when it can; at once where it can now."""
+        ...
 
 
 @dataclass(frozen=True)
 class Unit:
     """The next thing that a request wants done on the device. Units of equal ``group`` may run as one batch.
 
-    ``group`` None always runs alone. ``remaining`` counts this one and what follows.
+    ``group`` None always runs alone. ``remaining`` counts this one and what follows. ``waits`` is what has to be over
+    before it can run; until then others run. Units of equal ``kind`` (or group, where that is None) take about equally
+    long; of one with neither nothing is known.
     """
 
     phase: Phase
     group: Hashable | None
     remaining: int
+    waits: Wait | None = None
+    kind: Hashable | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can run now."""
+        return self.waits is None or self.waits.done()
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import continuity
 from continuity.hosting.home import usable
@@ -38,9 +39,15 @@ def sole_runtime(lock_path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def told(runtime_path: Path, address: str, renderer: str) -> Iterator[None]:
-    """Tell where the runtime listens and what draws, for as long as it does."""
-    body = {"address": address, "pid": os.getpid(), "version": continuity.__version__, "renderer": renderer}
+def told(runtime_path: Path, address: str, renderer: str, settings: Mapping[str, Any]) -> Iterator[None]:
+    """Tell where the runtime listens, what draws, and with which settings, for as long as it does; never a secret."""
+    body = {
+        "address": address,
+        "pid": os.getpid(),
+        "version": continuity.__version__,
+        "renderer": renderer,
+        "settings": settings,
+    }
     scratch = runtime_path.with_suffix(f".{os.getpid()}")
     scratch.write_text(json.dumps(body))
     scratch.replace(runtime_path)

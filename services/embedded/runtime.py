@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from continuity.hosting.hosted import Host, Hosted
 from continuity.hosting.platform import Platform, open_platform
 from continuity.hosting.run import announce, stop_signal
-from continuity.inference.errors import TinyModelUnmade, TritonMissing
 from continuity.kernel.errors import ContinuityError
 from continuity.messaging.embedded_broker import EmbeddedBroker
 from continuity.messaging.topics import broker_topics
+from continuity.rpc.runtime import add_runtime
 from services.characters import bootstrap as characters
 from services.characters.settings import Settings as CharactersSettings
+from services.embedded.brought import brought
 from services.embedded.claim import sole_runtime, told
+from services.embedded.models import check_models
+from services.embedded.on_demand import RendererOnDemand
 from services.embedded.replay import publish_again
 from services.embedded.settings import Settings
-from services.embedded.tiny_model import make_tiny_model
-from services.embedded.triton import embedded_triton
 from services.matting import bootstrap as matting
 from services.matting.settings import Settings as MattingSettings
 from services.prompts import bootstrap as prompts
@@ -42,14 +44,22 @@ COLLECTIONS = (
     *rendering.COLLECTIONS,
 )
 LOOK_S = 0.5
+LOOKS = 5
+"""How often it is looked within that time whether a command that lets go is the last."""
 
 
 async def run(settings: Settings, *, exit_when_idle: bool) -> None:
-    """Run until a signal comes or, if asked, until nothing is left to do. Raises ``RuntimeExists``."""
+    """Run until a signal comes or, if asked, until nothing is left to do. Raises ``RuntimeExists``, ``InvalidValue``.
+
+    One that ends by itself starts what draws when that is wanted; commands may end it sooner.
+    """
+    wanted = RenderingSettings(**settings.model_dump())
+    rendering.check(wanted)
+    check_models(wanted)
     stopped = stop_signal()
     with sole_runtime(settings.lock_path):
-        async with serving(settings) as running:
-            with told(settings.runtime_path, running.address, settings.renderer):
+        async with serving(settings, stopped, for_commands=exit_when_idle) as running:
+            with told(settings.runtime_path, running.address, settings.renderer, brought(settings)):
                 announce(running.address)
                 if exit_when_idle:
                     await signal_or_idle(running, stopped, settings.idle_exit_s)
@@ -65,13 +75,13 @@ class MayBeIdle(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class Running:
     """Everything, started."""
 
-    address: str
     host: Host
     platform: Platform
+    address: str = ""
 
     async def idle(self) -> bool:
         """Tell whether nobody calls, no accepted work is unfinished and no event waits to be handled."""
@@ -79,22 +89,61 @@ class Running:
         return not waiting and await self.host.idle()
 
 
+@dataclass(frozen=True)
+class Joined:
+    """The ``Runtime`` that commands ask; ``may_end`` where it is theirs."""
+
+    running: MayBeIdle
+    renderer: RendererOnDemand
+    stopped: asyncio.Event
+    may_end: bool
+
+    async def start_renderer(self) -> bool:
+        """Have what draws started."""
+        return self.renderer.start()
+
+    async def renderer_started(self) -> bool:
+        """Tell whether what draws has been started."""
+        return self.renderer.started
+
+    async def end_if_idle(self) -> bool:
+        """End where nobody calls; who asks may only just have let go, so that it is looked again for a moment."""
+        for _ in range(LOOKS if self.may_end else 0):
+            if await _is_idle(self.running):
+                self.stopped.set()
+                return True
+            await asyncio.sleep(LOOK_S / LOOKS)
+        return False
+
+
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Running]:
+async def serving(settings: Settings, stopped: asyncio.Event, *, for_commands: bool) -> AsyncIterator[Running]:
     """Start everything, yield it, and stop everything."""
     async with AsyncExitStack() as stack:
         broker = EmbeddedBroker()
         stack.callback(broker.close)
-        triton_address = await _start_triton(settings, stack)
+        renderer = RendererOnDemand(settings)
+        stack.push_async_callback(renderer.stop)
+        if not for_commands:
+            renderer.start()
         own = settings.model_copy(update={"bootstrap_servers": broker.bootstrap_servers})
         platform = await open_platform(own, COLLECTIONS, broker_forgets=True)
         stack.push_async_callback(platform.close)
         await broker.create(broker_topics(platform.topics))
-        host = Host(settings.listen_address, await _services(own, platform, triton_address))
+        services = await _services(own, platform, renderer)
+        host = Host(settings.listen_address, services)
+        running = Running(host, platform)
+        host.server.add(partial(add_runtime, Joined(running, renderer, stopped, may_end=for_commands)), ())
         stack.push_async_callback(host.stop, settings.drain_s)
-        publishing = asyncio.create_task(publish_again(platform))
-        stack.push_async_callback(_ended, publishing)
-        yield Running(await host.start(), host, platform)
+        for task in (publish_again(platform), renderer.run(partial(_nothing_to_do, services))):
+            stack.push_async_callback(_ended, asyncio.create_task(task))
+        running.address = await host.start()
+        yield running
+
+
+async def _nothing_to_do(services: Sequence[Hosted]) -> bool:
+    """Tell whether no accepted work is unfinished."""
+    return all([await service.idle() for service in services if service.idle is not None])
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
@@ -102,28 +151,15 @@ async def _ended(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _start_triton(settings: Settings, stack: AsyncExitStack) -> str:
-    """Begin to start Triton; jobs wait until it serves, and for ever where it is not installed."""
-    try:
-        server, watchdog = embedded_triton(settings)
-        await make_tiny_model(settings)
-    except (TritonMissing, TinyModelUnmade) as error:
-        _log.warning("jobs will wait: %s", error)
-        return "127.0.0.1:1"
-    watchdog.start()
-    stack.push_async_callback(watchdog.stop)
-    return server.address
-
-
-async def _services(settings: Settings, platform: Platform, triton_address: str) -> list[Hosted]:
+async def _services(settings: Settings, platform: Platform, renderer: RendererOnDemand) -> list[Hosted]:
     common = settings.model_dump()
-    render = RenderingSettings(**{**common, "triton_address": triton_address, "sole_renderer": True})
+    render = RenderingSettings(**{**common, "triton_address": renderer.address, "sole_renderer": True})
     return [
         await characters.bootstrap(CharactersSettings(**common), platform),
         await vision.bootstrap(VisionSettings(**common), platform),
         await matting.bootstrap(MattingSettings(**common), platform),
         await prompts.bootstrap(PromptsSettings(**common), platform),
-        await rendering.bootstrap(render, platform),
+        await rendering.bootstrap(render, platform, start_renderer=renderer.start),
     ]
 
 

@@ -21,7 +21,6 @@ class Settings(RendererSettings):
     """
 
     root: Path = ROOT
-    render_slots: int = Field(default=2, ge=1, le=64)
     cast_deadline_s: float = Field(default=600.0, gt=0, le=86_400)
     prompt_deadline_s: float = Field(default=86_400.0, gt=0, le=604_800)
     answer_deadline_s: float = Field(default=86_400.0, gt=0, le=604_800)

@@ -30,6 +30,10 @@ async def make_tiny_model(settings: Settings) -> None:
         stdout=PIPE,
         stderr=STDOUT,
     )
-    said, _ = await process.communicate()
+    try:
+        said, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
     if process.returncode:
         raise TinyModelUnmade(str(folder), said.decode(errors="replace")[-_TAIL_CHARACTERS:].strip())

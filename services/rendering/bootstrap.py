@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import engine
@@ -19,14 +20,17 @@ from continuity.objects.collector import Collector, nobody_refers
 from continuity.objects.references import DocumentReferences
 from continuity.telemetry.names import TAKE_OVERS
 from continuity.telemetry.providers import watch
-from services.rendering.adapters.keyframe_files import KEYFRAMES, PREVIEWS, StoredKeyframeFiles
+from services.rendering.adapters.keyframe_files import KEYFRAMES, PREVIEWS, StoredKeyframeFiles, TakeReferences
 from services.rendering.adapters.previz_renderer import PrevizRenderer
 from services.rendering.adapters.progress_topic import ProgressTopic
-from services.rendering.adapters.sdxl_options import options_of
+from services.rendering.adapters.sdxl_options import SdxlChoice
 from services.rendering.adapters.sdxl_renderer import SdxlRenderer
+from services.rendering.adapters.sdxl_rules import EngineRules
 from services.rendering.adapters.stored_cast import CAST, StoredCast
 from services.rendering.adapters.stored_jobs import JOBS, KEYFRAME, StoredJobs
 from services.rendering.adapters.stored_queues import DRAWN, QUEUES, Drawn, StoredQueues
+from services.rendering.adapters.stored_sources import FOLDER as SOURCE_FOLDER
+from services.rendering.adapters.stored_sources import SOURCES, KeptSource, StoredSources
 from services.rendering.adapters.stored_submissions import SUBMISSIONS, StoredSubmissions
 from services.rendering.adapters.telemetry import QueueGauges, TelemetryObserver
 from services.rendering.domain.cast import CastEntry
@@ -37,6 +41,7 @@ from services.rendering.domain.submission import Submission
 from services.rendering.entrypoints.mapping import CODEC, PROGRESS_TOPIC
 from services.rendering.entrypoints.servicer import RPC_NAMES, RenderServicer
 from services.rendering.entrypoints.subscribers import subscriptions
+from services.rendering.handlers.accept_options import AcceptOptions
 from services.rendering.handlers.admission import Admission
 from services.rendering.handlers.cancel_job import CancelJob
 from services.rendering.handlers.fair_queue import FairQueue
@@ -53,14 +58,32 @@ from services.rendering.handlers.watch_jobs import WatchJobs
 from services.rendering.handlers.work import WorkSignal
 from services.rendering.settings import Settings
 
-AGGREGATES = (SUBMISSIONS, JOBS, CAST, QUEUES, DRAWN)
+AGGREGATES = (SUBMISSIONS, JOBS, CAST, QUEUES, DRAWN, SOURCES)
 COLLECTIONS = (*AGGREGATES, held_collection("rendering"))
 PREVIEW_AGE_S = 900.0
 """Nobody looks at a preview when its job has gone on."""
 
 
-async def bootstrap(settings: Settings, platform: Platform, renderer: Renderer | None = None) -> Hosted:
-    """Return the service on the given platform; ``renderer`` None means that Triton draws."""
+def check(settings: Settings) -> None:
+    """Raise the ``InvalidValue`` that ``bootstrap`` would raise, before anything is opened."""
+    EngineRules(SdxlChoice(settings)).check_settings()
+
+
+async def bootstrap(
+    settings: Settings,
+    platform: Platform,
+    renderer: Renderer | None = None,
+    start_renderer: Callable[[], bool] = lambda: True,
+) -> Hosted:
+    """Return the service on the given platform; ``renderer`` None means that Triton draws. Raises ``InvalidValue``.
+
+    ``start_renderer`` is called where a renderer is wanted that is down, and tells whether it can be started; who
+    starts it by need has to look for unfinished jobs besides.
+    """
+    choose = SdxlChoice(settings)
+    choose.tell()
+    rules = EngineRules(choose)
+    rules.check_settings()
     clock = SystemClock()
     bus = platform.bus("rendering")
     documents = platform.documents
@@ -71,7 +94,8 @@ async def bootstrap(settings: Settings, platform: Platform, renderer: Renderer |
     cast = StoredCast(Aggregates(CastEntry, CAST, documents, CODEC, relay))
     files = StoredKeyframeFiles(platform.objects, platform.cpu)
     triton = TritonClient(settings.triton_address)
-    renderer = renderer or _renderer(settings, platform, triton, clock)
+    renderer = renderer or _renderer(settings, platform, triton, choose, clock)
+    sources = StoredSources(platform.objects, platform.cpu, Aggregates(KeptSource, SOURCES, documents, CODEC, relay))
     signal = WorkSignal()
     tails = Aggregates(QueueTail, QUEUES, documents, CODEC, relay)
     queue = FairQueue(StoredQueues(tails, Aggregates(Drawn, DRAWN, documents, CODEC, relay)), jobs, submissions, clock)
@@ -82,12 +106,13 @@ async def bootstrap(settings: Settings, platform: Platform, renderer: Renderer |
 
     progress = ProgressTopic(bus, platform.topics[PROGRESS_TOPIC], CODEC, heard)
     observer = TelemetryObserver()
-    lease_s, slots, urgent = settings.lease_s, settings.slots, settings.urgent_slots
-    worker = RenderJobs(jobs, queue, renderer, files, progress, clock, signal, lease_s, slots, observer, urgent)
+    lease_s, slots, urgent, draw_s = settings.lease_s, settings.slots, settings.urgent_slots, settings.render_timeout_s
+    worker = RenderJobs(jobs, queue, renderer, files, progress, clock, signal, lease_s, slots, observer, urgent, draw_s)
     leases = LapsedLeases(jobs, progress, clock, signal, settings.lease_s)
     freeze = FreezeCast(cast, jobs, clock)
     admission = Admission(jobs, settings.max_unfinished_jobs)
-    submit = SubmitShots(submissions, jobs, freeze, queue, admission, clock)
+    accept_options = AcceptOptions(rules, sources)
+    submit = SubmitShots(submissions, jobs, freeze, queue, admission, clock, accept_options)
     deadlines = Deadlines(settings.cast_deadline_s, settings.prompt_deadline_s)
     reconcile = Reconcile(submissions, jobs, submit, freeze, progress, clock, signal, deadlines, observer)
     watch(TAKE_OVERS, lambda: (leases.taken_back, {}))
@@ -107,11 +132,14 @@ async def bootstrap(settings: Settings, platform: Platform, renderer: Renderer |
         find=FindJobs(jobs, files),
         watch=WatchJobs(jobs, submissions, progress),
         cancel=CancelJob(jobs, progress, clock),
-        verify=VerifyKeyframe(jobs, files, renderer),
+        verify=VerifyKeyframe(jobs, files, renderer, start_renderer, draw_s),
+        sources=sources,
     )
     grace_s = settings.collect_after_s
-    pointed_at = DocumentReferences(documents, (JOBS, KEYFRAME))
+    pointed_at = TakeReferences(DocumentReferences(documents, (JOBS, KEYFRAME)))
     keyframes = Collector(platform.objects, KEYFRAMES, pointed_at, clock, grace_s=grace_s)
+    named = DocumentReferences(documents, (SOURCES, "key"))
+    uploads = Collector(platform.objects, SOURCE_FOLDER, named, clock, grace_s=grace_s)
     preview_age_s = min(grace_s, PREVIEW_AGE_S)
     previews = Collector(platform.objects, PREVIEWS, nobody_refers, clock, grace_s=preview_age_s)
     return Hosted(
@@ -130,6 +158,7 @@ async def bootstrap(settings: Settings, platform: Platform, renderer: Renderer |
             "gauges": QueueGauges(job_documents, clock).run,
             "keyframes": keyframes.run,
             "previews": previews.run,
+            "sources": uploads.run,
             "worker": worker.run,
         },
         dependencies={"continuity.renderer": renderer.check},
@@ -138,16 +167,18 @@ async def bootstrap(settings: Settings, platform: Platform, renderer: Renderer |
     )
 
 
-def _renderer(settings: Settings, platform: Platform, triton: TritonClient, clock: Clock) -> Renderer:
+def _renderer(
+    settings: Settings, platform: Platform, triton: TritonClient, choose: SdxlChoice, clock: Clock
+) -> Renderer:
     composer = PrevizRenderer(triton, platform.objects, previz.VERSION)
     if not settings.diffuses:
         return composer
     return SdxlRenderer(
         triton,
         composer,
-        platform.cpu,
-        options_of(settings),
-        clock,
+        choose,
+        objects=platform.objects,
+        pool=platform.cpu,
+        clock=clock,
         version=engine.VERSION,
-        timeout_s=settings.render_timeout_s,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -11,8 +12,8 @@ from continuity.hosting.settings import PlatformSettings
 
 MAX_SUBMISSION = 2_000
 RendererName = Literal["previz", "sdxl", "sdxl-tiny"]
-ENGINE_SLOTS = {"sdxl": 1, "sdxl-tiny": 4}
-"""How many requests share a batch of the engine at the sizes that these are drawn at."""
+PREVIZ_SLOTS, ENGINE_SLOTS = 2, 1
+"""How many are drawn together where nobody says: the engine draws one at a megapixel, and on a processor at any size."""
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
@@ -41,16 +42,16 @@ class Settings(RendererSettings):
 
     ``sole_renderer`` says that no other process leases jobs from these documents: whatever is leased when this one
     starts was leased by a process that is dead. ``render_replicas`` processes share one Triton. ``render_slots`` are
-    previz's; the diffusion engine is given what it draws together, and one urgent job more.
+    drawn together; the diffusion engine is given one job ahead, and one urgent job more.
 
     The rest is what the diffusion engine is asked for. ``checkpoint`` is the renderer's name where it is empty.
     ``layout_strength`` is how much the previz frame holds, 0 does without it; ``layout_guide`` is ``img2img`` or the
     name of a ControlNet. ``identity`` is ``auto`` (the IP-Adapter among the models, if there is one), ``off``, or the
-    name of one. ``render_timeout_s`` is the longest that an attempt may take.
+    name of one. ``render_timeout_s`` is the longest that an attempt may take from its first step on.
     """
 
     triton_address: str = "127.0.0.1:8001"
-    render_slots: int = Field(default=2, ge=1, le=64)
+    render_slots: int | None = Field(default=None, ge=1, le=64)
     render_replicas: int = Field(default=1, ge=1, le=64)
     lease_s: float = Field(default=10.0, ge=0.2, le=600)
     cast_deadline_s: float = Field(default=600.0, gt=0, le=86_400)
@@ -68,14 +69,18 @@ class Settings(RendererSettings):
     identity_strength: float = Field(default=0.6, ge=0, le=1, allow_inf_nan=False)
     commercial: bool = False
     preview_every: int = Field(default=5, ge=1, le=150)
-    render_timeout_s: float = Field(default=600.0, ge=1, le=600)
+    render_timeout_s: float = Field(default=600.0, ge=1, le=3000)
 
     @property
     def slots(self) -> int:
-        """How many jobs are leased at once: for the diffusion engine its share of what that draws together, or one."""
+        """How many jobs are leased at once.
+
+        For the diffusion engine that is this process's share of what it draws together and one more, whose guides are
+        made meanwhile: what has been drawn is at once followed by the next.
+        """
         if not self.diffuses:
-            return self.render_slots
-        return max(1, ENGINE_SLOTS[self.renderer] // self.render_replicas)
+            return self.render_slots or PREVIZ_SLOTS
+        return math.ceil(((self.render_slots or ENGINE_SLOTS) + 1) / self.render_replicas)
 
     @property
     def urgent_slots(self) -> int:

@@ -132,7 +132,7 @@ async def _house(folder: Path, backlog: int) -> House:
     queue = FairQueue(StoredQueues(of(QueueTail, QUEUES), of(Drawn, DRAWN)), jobs, submissions, clock)
     waiting = backlog + ROUNDS * SHOTS
     admission = Admission(jobs, round(waiting / FULL))
-    submit = SubmitShots(submissions, jobs, FreezeCast(cast, jobs, clock), queue, admission, clock)
+    submit = SubmitShots(submissions, jobs, FreezeCast(cast, jobs, clock), queue, admission, clock, _accept)
     house = House(documents, jobs, submit, queue, cycle(PROJECTS))
     for project in PROJECTS:
         await cast.learn(project, WARD)
@@ -140,6 +140,10 @@ async def _house(folder: Path, backlog: int) -> House:
         for project in PROJECTS:
             await jobs.add_each(project, [Change(job) for job in batch])
     return house
+
+
+async def _accept(_project: str, _submission: Submission) -> None:
+    """Nobody asks for anything here."""
 
 
 def _ready(number: int) -> Iterator[list[Job]]:
@@ -179,7 +183,7 @@ async def _draw(house: House, project: str, accepted: Job) -> None:
     now = SystemClock().now()
     await house.jobs.change(project, accepted.id, lambda job: prompted(job, PROMPT, now))
     owned = await _lease(house)
-    await house.jobs.change_owned(owned, lambda job: rendered(job, "bench", KEYFRAME, now))
+    await house.jobs.change_owned(owned, lambda job: rendered(job, "bench", [KEYFRAME], now))
     await house.jobs.ahead_of(replace(owned.job, queue_key=owned.job.queue_key + 500_000), MOST_AHEAD)
 
 

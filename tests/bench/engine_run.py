@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import threading
@@ -16,9 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from engine import door
 from engine.device import CpuDevice
 from engine.door import Engine, Limits
@@ -27,13 +23,15 @@ from engine.loop.policy import Policy
 from engine.models.tiny.everything import make_tiny_catalogue
 from engine.offload import Workers
 from engine.offload.jobs import prepared, warm
-from engine.preparation import Preparation, RawRequest
+from engine.preparation import RawRequest
+from engine.shapes import sharing_on
+from tests.bench.engine_slots import by_slots
 from tests.bench.engine_trace import Ask, WholeImages, chooser, poisson, ratios, simulated, summary
 
-MODELS = ("sdxl-tiny", "tiny-lora", "tiny-ip-adapter", "tiny-image-encoder")
+MODELS = ("sdxl-tiny",)
 Figures = dict[str, dict[str, float]]
 PARTS = 3
-FACE = cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))[1].tobytes()
+LEAST_ASKS = 60
 
 
 class Ears:
@@ -79,16 +77,17 @@ class OneSlot:
 class Place:
     """Models in a folder, a device, and engines on them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, models: tuple[str, ...] = MODELS) -> None:
         self.folder, self.device = folder, CpuDevice(threads=1)
-        make_tiny_catalogue(folder, MODELS)
+        self.prepare = partial(prepared, str(folder), sharing_on("cpu"))
+        make_tiny_catalogue(folder, models)
 
     @contextmanager
     def engine(self, policy: Any = Policy) -> Iterator[tuple[Engine, OneSlot]]:
         drawer = OneSlot(door._drawer(self.folder, self.device))
         engine = Engine(
             lambda: drawer,
-            partial(prepared, str(self.folder)),
+            self.prepare,
             Workers(2, first=warm),
             free_bytes=self.device.free_bytes,
             facts={},
@@ -106,7 +105,7 @@ def raw(number: int, steps: int, **more: Any) -> RawRequest:
         "id": f"r{number}", "checkpoint": "sdxl-tiny", "prompt": f"boat number {number}", "seed": number,
         "steps": steps, "width_px": 256, "height_px": 256, "guidance": 1.0, **more,
     }  # fmt: skip
-    return RawRequest(spec=json.dumps(spec).encode(), references=[FACE] if "references" in more else [])
+    return RawRequest(json.dumps(spec).encode())
 
 
 def drawn(engine: Engine, requests: Sequence[RawRequest]) -> float:
@@ -149,7 +148,7 @@ def traced(place: Place, seconds: float) -> Figures:
         drawn(engine, [raw(number, 20) for number in range(3)])
         units += len(drawer.log)
         unit_s = (time.perf_counter() - began_s) / units
-    count = max(16, int(seconds * 0.8 / (30 * unit_s)))
+    count = max(LEAST_ASKS, int(seconds * 0.8 / (30 * unit_s)))
     asks = [ask.urgent() for ask in poisson(count, unit_s, 11, ("film",))]
     found: dict[str, list[float]] = {"step": [], "fifo": []}
     totals = dict.fromkeys(found, 0.0)
@@ -202,7 +201,7 @@ def compared(place: Place, rounds: int) -> Figures:
     """The engine, with progress, manifests and workers, against its own functions in a bare loop; in turn."""
     bare_s = loop_s = 0.0
     with place.engine() as (engine, _drawer):
-        drawer, prepare = door._drawer(place.folder, place.device), Preparation(place.folder)
+        drawer, prepare = door._drawer(place.folder, place.device), place.prepare
         drawn(engine, [raw(0, 5)])
         reference_loop(drawer, prepare(raw(0, 5)))
         for number in range(rounds):
@@ -216,37 +215,25 @@ def compared(place: Place, rounds: int) -> Figures:
     return {"engine's loop against a bare loop": {"throughput_ratio": ratio, "target": 0.98}}
 
 
-def flat(place: Place, count: int) -> Figures:
-    """Memory over many requests whose kinds alternate, from a third of them on."""
-    kinds: tuple[dict[str, Any], ...] = (
-        {}, {"guidance": 5.0}, {"loras": [{"name": "tiny-lora", "scale": 0.5}]}, {"width_px": 512, "height_px": 288},
-        {"references": [{"picture": 0, "adapter": "tiny-ip-adapter"}]},
-    )  # fmt: skip
-    with place.engine() as (engine, _drawer):
-        requests = [raw(number, 1, **kinds[number % len(kinds)]) for number in range(count)]
-        drawn(engine, requests[: count // 3])
-        before_mb = _resident_mb()
-        drawn(engine, requests[count // 3 :])
-        grown = _resident_mb() - before_mb
-    return {"memory over small requests": {"requests": count, "grown_mb": round(grown, 1)}}
-
-
-def _resident_mb() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+def shared(place: Place) -> Figures:
+    """What the number of slots in a batch gains and costs on this processor."""
+    drawer = door._drawer(place.folder, place.device)
+    asked = partial(raw, steps=9, guidance=5.0)
+    found = by_slots(drawer, place.device, lambda number: place.prepare(asked(number)), clock=time.thread_time)
+    return {f"batch of {name}": row for name, row in found.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--trace-s", type=float, default=30, help="how long the trace lasts, each way")
-    parser.add_argument("--requests", type=int, default=150, help="requests over which memory is watched")
-    parser.add_argument("--rounds", type=int, default=6, help="of comparing with a bare loop")
+    parser.add_argument("--trace-s", type=float, default=60, help="how long the trace lasts, each way")
+    parser.add_argument("--rounds", type=int, default=10, help="of comparing with a bare loop")
     chosen = parser.parse_args()
     figures = counted(2_000)
     with tempfile.TemporaryDirectory(prefix="continuity-engine-") as folder:
         place = Place(Path(folder) / "models")
         for part in (
             partial(compared, place, chosen.rounds), partial(cancelled, place, 20),
-            partial(traced, place, chosen.trace_s), partial(flat, place, chosen.requests),
+            partial(traced, place, chosen.trace_s), partial(shared, place),
         ):  # fmt: skip
             figures |= part()
             print(json.dumps(figures), file=sys.stderr)

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from continuity.inference.errors import RendererUnavailable, RenderRefused
 from continuity.inference.server import TritonServer
 from continuity.inference.settings import TritonSettings
 from continuity.inference.tensors import ModelSpec, Tensors, TensorSpec, bytes_tensor
+from continuity.inference.wire import PRIORITY_PARAMETER, encode
 from engine.crashes import Crashes
 from services.rendering.adapters.sdxl_tensors import SDXL
 
@@ -109,6 +111,19 @@ async def test_everything_that_is_sent_reaches_the_engine(client: TritonClient) 
         "id": "job-7",
         "priority": 90,
     }
+
+
+async def test_without_a_priority_of_its_own_a_request_has_that_of_its_spec(
+    client: TritonClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encoded(*order: Any, **more: Any) -> Any:
+        request = encode(*order, **more)
+        del request.parameters[PRIORITY_PARAMETER]
+        return request
+
+    monkeypatch.setattr("continuity.inference.client.encode", encoded)
+    (response,) = await answers(client, order("tell"))
+    assert eval(response["manifest"][0])["priority"] is None
 
 
 async def test_what_is_not_sent_is_none(client: TritonClient) -> None:

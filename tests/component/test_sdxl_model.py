@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 import os
-import random
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -110,21 +109,6 @@ async def begin(client: TritonClient, id: str, **fields: object) -> "asyncio.Tas
     return task
 
 
-def at_work(settings: Settings) -> list[str]:
-    """Return the requests whose unit runs, as the engine's state file has them."""
-    ids: list[str] = json.loads(settings.engine_state_path.read_bytes())["requests"]
-    return ids
-
-
-async def left_by(settings: Settings, id: str) -> None:
-    """Wait until the engine is idle or at other requests, and has been for some of its units."""
-    async with asyncio.timeout(30):
-        quiet = 0
-        while quiet < 20:
-            quiet = 0 if id in at_work(settings) else quiet + 1
-            await asyncio.sleep(0.02)
-
-
 def png(pixels: np.ndarray) -> bytes:
     return cv2.imencode(".png", pixels)[1].tobytes()
 
@@ -150,64 +134,6 @@ async def test_steps_previews_and_a_picture_with_its_manifest_come(client: Trito
     assert manifest["request"]["prompt"] == REQUEST["prompt"]
 
 
-async def test_a_picture_has_the_size_that_was_asked_for(client: TritonClient) -> None:
-    responses = await answers(client, order(width_px=512, height_px=288))
-    assert responses[-1]["image"].shape == (288, 512, 3)
-
-
-async def test_the_pictures_of_one_request_are_those_of_the_following_seeds(client: TritonClient) -> None:
-    responses = await answers(client, order(seed=2**32 - 1, images=2))
-    pictures = [each["image"].tobytes() for each in responses if "image" in each]
-    assert [int(each["index"][0]) for each in responses if "image" in each] == [0, 1]
-    alone = [(await answers(client, order(seed=seed)))[-1]["image"].tobytes() for seed in (2**32 - 1, 0)]
-    assert pictures == alone
-
-
-async def test_a_request_gives_the_same_bytes_alone_and_in_any_company(client: TritonClient) -> None:
-    orders = {
-        f"job-{number}": order(
-            f"job-{number}", seed=number, steps=3 + number % 3, prompt=f"shot {number} " * (number + 1)
-        )
-        for number in range(6)
-    }
-    alone = {id: await drawn(client, inputs, id) for id, inputs in orders.items()}
-    assert len(set(alone.values())) == 6
-    shuffled = random.Random(5).sample(sorted(orders), 6)
-    disturbing = [await begin(client, f"disturbing-{number}", steps=LONG) for number in range(2)]
-    tasks = [asyncio.create_task(drawn(client, orders[id], id)) for id in shuffled]
-    await asyncio.sleep(0)
-    disturbing[0].cancel()
-    together = dict(zip(shuffled, await asyncio.gather(*tasks), strict=True))
-    disturbing[1].cancel()
-    await asyncio.gather(*disturbing, return_exceptions=True)
-    assert together == alone
-
-
-async def test_whoever_cancels_frees_the_engine(client: TritonClient, settings: Settings) -> None:
-    tasks = [await begin(client, f"cancelled-{number}", steps=LONG) for number in range(3)]
-    assert any(id.startswith("cancelled") for id in at_work(settings))
-    for number, task in enumerate(tasks):
-        task.cancel()
-        await left_by(settings, f"cancelled-{number}")
-    assert await drawn(client, order())
-
-
-async def test_the_request_of_a_client_that_vanishes_is_given_up(server: TritonServer, settings: Settings) -> None:
-    async with TritonClient(server.address) as gone:
-        task = await begin(gone, "vanished", steps=LONG)
-    await asyncio.gather(task, return_exceptions=True)
-    await left_by(settings, "vanished")
-
-
-async def test_an_urgent_request_ends_before_long_ones_that_began_earlier(client: TritonClient) -> None:
-    long = [await begin(client, f"long-{number}", steps=LONG) for number in range(4)]  # they fill the batch
-    await answers(client, order("urgent", steps=2), "urgent", priority=100)
-    assert not any(task.done() for task in long)
-    for task in long:
-        task.cancel()
-    await asyncio.gather(*long, return_exceptions=True)
-
-
 async def test_a_layout_guides_the_picture(client: TritonClient) -> None:
     layout = {"layout": bytes_tensor(png(gradient()))}
     guided = order(tensors=layout, steps=10, **{"layout": {"kind": "img2img", "scale": 0.8}})
@@ -216,23 +142,6 @@ async def test_a_layout_guides_the_picture(client: TritonClient) -> None:
     target = cv2.cvtColor(gradient(), cv2.COLOR_BGR2RGB).astype(float)
     distances = [np.abs(each[-1]["image"] - target).mean() for each in (responses, free)]
     assert distances[0] < distances[1]
-
-
-async def test_a_reference_acts_within_its_mask(client: TritonClient) -> None:
-    mask = np.zeros((256, 256), np.uint8)
-    mask[:, :128] = 255
-    reference = {"picture": 0, "mask": 0, "scale": 1.0, "adapter": "tiny-ip-adapter"}
-    tensors = {"references": bytes_tensor(png(gradient(64, 64))), "reference_masks": bytes_tensor(png(mask))}
-    with_face = await answers(client, order(tensors=tensors, references=[reference]))
-    without = await answers(client, order(tensors=tensors, references=[reference | {"scale": 0.0}]))
-    assert with_face[-1]["image"].tobytes() != without[-1]["image"].tobytes()
-
-
-async def test_a_lora_does_not_leak_into_the_next_request(client: TritonClient) -> None:
-    before = await drawn(client, order())
-    with_lora = await drawn(client, order(loras=[{"name": "tiny-lora", "scale": 1.0}]))
-    assert with_lora != before
-    assert await drawn(client, order()) == before
 
 
 BAD_FIELDS = [
@@ -293,26 +202,6 @@ async def test_a_bad_picture_is_refused_by_name_and_harms_nobody(
 async def test_a_request_without_an_id_is_refused(client: TritonClient) -> None:
     with pytest.raises(RenderRefused, match=r"\[refused\] id"):
         await answers(client, order(), id="")
-
-
-async def test_a_thousand_requests_at_once_are_drawn_or_told_that_it_is_full(
-    client: TritonClient, server: TritonServer
-) -> None:
-    async def outcome(number: int) -> str:
-        try:
-            await answers(client, order(f"flood-{number}", steps=1), f"flood-{number}")
-        except RenderRefused as refused:
-            return refused.detail.split("]")[0].removeprefix("[")
-        return "drawn"
-
-    flood = [asyncio.create_task(outcome(number)) for number in range(1000)]
-    done, waiting = await asyncio.wait(flood, timeout=20)
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
-    assert {task.result() for task in done} <= {"drawn", "full"}
-    assert any(task.result() == "full" for task in done)
-    assert await drawn(client, order())
 
 
 @pytest.fixture

@@ -14,18 +14,19 @@ import numpy as np
 import pytest
 
 from continuity.api.rendering.v1.job_pb2 import JobState
+from continuity.api.rendering.v1.verification_pb2 import VERDICT_SAME
 from continuity.client import CallFailed, ContinuityClient
 from tests.e2e import film
-from tests.e2e.conftest import ROOT, Running, environment
+from tests.e2e.conftest import ROOT, Running, environment, running
 
 pytestmark = [pytest.mark.triton, pytest.mark.slow]
 
 
-async def command(home: Path, *arguments: str | Path) -> str:
+async def command(home: Path, *arguments: str | Path, **variables: str) -> str:
     process = await asyncio.create_subprocess_exec(
         ROOT / "bin" / "continuity",
         *arguments,
-        env=environment(home),
+        env=environment(home, **variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -75,6 +76,43 @@ async def test_a_terminated_runtime_leaves_nothing_running_and_tells_no_address(
     if pid is not None:  # it may have ended by itself
         os.kill(pid, signal.SIGTERM)
     await ended(tmp_path)
+
+
+async def test_who_only_reads_has_no_triton_started_and_what_is_left_to_draw_has(tmp_path: Path) -> None:
+    stays = {"idle_exit_s": "60"}
+    assert await command(tmp_path, "jobs", "list", **stays) == "no jobs\n"
+    assert not (tmp_path / "logs" / "triton.log").exists()
+    shot_list = ROOT / "examples" / "film" / "options.yaml"
+    await command(tmp_path, "render", shot_list, "--out", tmp_path / "out", "--no-wait", **stays)
+    await command(tmp_path, "down", "--now")
+    left = json.loads(await command(tmp_path, "jobs", "list", "--json", **stays))["jobs"]
+    await command(tmp_path, "jobs", "watch", *(job["id"] for job in left))
+    await command(tmp_path, "down")
+    assert runtime_pid(tmp_path) is None
+
+
+async def test_who_has_a_keyframe_drawn_anew_has_triton_started(tmp_path: Path) -> None:
+    shot_list = ROOT / "examples" / "film" / "options.yaml"
+    await command(tmp_path, "render", shot_list, "--out", tmp_path / "out")
+    listed = json.loads(await command(tmp_path, "jobs", "list", "--json"))["jobs"]
+    await ended(tmp_path)
+    (tmp_path / "logs" / "triton.log").unlink()
+    with running("services.embedded", tmp_path, "--exit-when-idle", idle_exit_s="60") as runtime:
+        async with asyncio.timeout(60), ContinuityClient(runtime.address) as client:
+            told = [response async for response in client.shots.verify(listed[0]["id"])][-1]
+    assert told.verification.verdict == VERDICT_SAME
+
+
+async def test_an_idle_runtime_gives_way_to_one_with_the_settings_of_the_next_command(tmp_path: Path) -> None:
+    await command(tmp_path, "jobs", "list", idle_exit_s="60")
+    first = runtime_pid(tmp_path)
+    await command(tmp_path, "jobs", "list", idle_exit_s="60")
+    assert runtime_pid(tmp_path) == first
+    await command(tmp_path, "jobs", "list", idle_exit_s="60", render_slots="3")
+    told = json.loads((tmp_path / "runtime.json").read_text())
+    assert told["settings"]["render_slots"] == {"value": 3, "default": None}
+    assert told["pid"] != first
+    await command(tmp_path, "down")
 
 
 async def test_watching_shows_steps_and_previews_that_are_pictures(embedded: Running) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import subprocess
@@ -9,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,13 @@ import pytest
 from PIL import Image
 
 from continuity.api.common.v1.shot_pb2 import Shot, ShotType
+from continuity.api.rendering.v1.job_pb2 import (
+    JOB_STATE_CANCELLED,
+    JOB_STATE_RENDERING,
+    JOB_STATE_SUCCEEDED,
+    Job,
+)
+from continuity.api.rendering.v1.render_service_pb2 import SubmitShotsRequest
 from continuity.api.rendering.v1.verification_pb2 import Verdict
 from continuity.cli.runtime import read_record
 from continuity.client import ContinuityClient
@@ -41,6 +50,8 @@ scenes:
       - {shot: 1, shot_type: wide, description: the pad in the rain}
       - {shot: 2, shot_type: insert, description: a clock that stands still}
 """
+MOST_STEPS, MOST_IMAGES = 150, 8
+MOST_PREVIEW_PX = 320
 SETTINGS = {"renderer": "sdxl-tiny", "steps": "4", "engine_device": "cpu"}
 
 
@@ -144,16 +155,21 @@ def test_the_doctor_tells_what_draws(film: list[dict[str, Any]], folder: Path) -
 
 
 @pytest.fixture(scope="module")
-def runtime(film: list[dict[str, Any]], folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A runtime whose models have an adapter for faces."""
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where ``runtime`` is at home."""
+    return tmp_path_factory.mktemp("runtime")
+
+
+@pytest.fixture(scope="module")
+def runtime(film: list[dict[str, Any]], folder: Path, home: Path) -> Iterator[Running]:
+    """A runtime whose models have an adapter for faces, and that tells a preview of every step."""
     models = folder / "home" / "models"
     subprocess.run(
         [ROOT / ".venv-engine/bin/python", "-c", f"{MAKE}; make(Path(sys.argv[1]), {ADAPTERS})", models],
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "libs"), "HF_HUB_OFFLINE": "1"},
         check=True,
     )
-    home = tmp_path_factory.mktemp("runtime")
-    with running("services.embedded", home, **SETTINGS, models=str(models)) as runtime:
+    with running("services.embedded", home, **SETTINGS, models=str(models), preview_every="1") as runtime:
         yield runtime
 
 
@@ -167,13 +183,57 @@ async def test_a_persons_photograph_goes_along_with_where_the_person_stands(runt
             assert (reference["adapter"], reference["mask"]) == ("tiny-ip-adapter", 0)
 
 
+async def asked(client: ContinuityClient, name: str, priority: int = 0, **options: int) -> Job:
+    """Hand in one shot without people; return its job."""
+    shot = Shot(scene_id="1", shot_number=1, shot_type=ShotType.SHOT_TYPE_WIDE, description="an empty pad")
+    request = SubmitShotsRequest(request_id=name, film=name, shots=[shot], priority=priority, options=options)
+    (job,) = (await client.shots.submit(request)).jobs
+    return job
+
+
+async def drawing(client: ContinuityClient) -> Job:
+    """Return the job of a shot of which steps are drawn, and of which many more are to be."""
+    job = await asked(client, "long", steps=MOST_STEPS, images=MOST_IMAGES)
+    async for update in client.shots.watch([job.id]):
+        if update.progress.step:
+            break
+    return job
+
+
 async def test_steps_and_previews_are_told_while_a_shot_is_drawn(runtime: Running) -> None:
     async with ContinuityClient(runtime.address, f"film-{uuid.uuid4().hex[:8]}") as client:
-        submitted = await submit(client, shots(*await cast(client), 1), "one")
-        told = [update async for update in client.shots.watch(submission_id=submitted.submission_id)]
-    steps = [(update.progress.step, update.progress.steps) for update in told if update.HasField("progress")]
-    assert steps
+        job = await asked(client, "one", steps=20)
+        told = [each.progress async for each in client.shots.watch([job.id], include_previews=True)]
+    steps = [each.step for each in told if each.step]
+    previews = [each.preview_jpeg for each in told if each.preview_jpeg]
     assert steps == sorted(steps)
+    assert len(set(steps)) > 1
+    assert previews
+    for each in previews:
+        with Image.open(BytesIO(each)) as opened:
+            assert opened.format == "JPEG"
+            assert 0 < opened.width <= MOST_PREVIEW_PX
+
+
+async def test_an_urgent_shot_is_done_while_one_that_began_earlier_is_still_drawn(runtime: Running) -> None:
+    async with ContinuityClient(runtime.address, f"film-{uuid.uuid4().hex[:8]}") as client:
+        long = await drawing(client)
+        urgent = await asked(client, "urgent", priority=90)
+        assert [each async for each in client.shots.watch([urgent.id])][-1].job.state == JOB_STATE_SUCCEEDED
+        assert (await client.shots.get(long.id)).state == JOB_STATE_RENDERING
+        await client.shots.cancel(long.id)
+
+
+async def test_a_shot_that_is_cancelled_at_the_terminal_is_drawn_no_further(runtime: Running, home: Path) -> None:
+    project = f"film-{uuid.uuid4().hex[:8]}"
+    async with ContinuityClient(runtime.address, project) as client:
+        long = await drawing(client)
+        cancel = partial(continuity, home, "jobs", "cancel", long.id, address=runtime.address, project=project)
+        await asyncio.to_thread(cancel)
+        urgent = await asked(client, "urgent", priority=90)
+        assert [each async for each in client.shots.watch([urgent.id])][-1].job.state == JOB_STATE_SUCCEEDED
+        assert json.loads((home / "engine-state.json").read_bytes())["requests"] == []
+        assert (await client.shots.get(long.id)).state == JOB_STATE_CANCELLED
 
 
 async def test_a_keyframe_that_is_drawn_anew_is_the_same_file(runtime: Running) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from continuity.hosting.run import MISCONFIGURED
 from deploy.local.servers.minio import Minio
 from tests.e2e.conftest import environment
 from tests.unit.documents.test_mongo_trouble import REFUSAL, Server
@@ -30,7 +31,7 @@ def last_words(home: Path, module: str = "services.prompts", **variables: str) -
         timeout=LIMIT_S,
         check=False,
     )
-    assert ended.returncode == 1, ended.stderr
+    assert ended.returncode == MISCONFIGURED, ended.stderr
     assert "Traceback" not in ended.stderr
     assert SECRET not in ended.stdout + ended.stderr
     return ended.stderr.splitlines()[-1]

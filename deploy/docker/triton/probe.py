@@ -1,6 +1,6 @@
-"""Tells by an exit code whether the model answers: ``probe.py [host:port]`` of Triton's HTTP.
+"""Tells by an exit code whether models answer: ``probe.py [host:port [model…]]`` of Triton's HTTP.
 
-Triton's own readiness stays true when the interpreters of its models are dead, so this asks the model itself: for a
+Triton's own readiness stays true when the interpreters of its models are dead, so this asks each model itself: for a
 frame of nothing, which it refuses in milliseconds. Runs on the image's own Python with nothing installed.
 """
 
@@ -10,17 +10,17 @@ import http.client
 import sys
 
 ADDRESS = "127.0.0.1:8000"
-MODEL = "previz"
+MODELS = ("previz",)
 TIMEOUT_S = 5.0
 REFUSAL = b"is not acceptable"
 """How the model refuses; a Triton that cannot reach it says something else."""
 
 
-def answers(address: str) -> bool:
-    """Tell whether the model answers within the time."""
+def answers(address: str, model: str) -> bool:
+    """Tell whether a model answers within the time."""
     connection = http.client.HTTPConnection(address, timeout=TIMEOUT_S)
     try:
-        connection.request("POST", f"/v2/models/{MODEL}/generate_stream", '{"spec": ""}')
+        connection.request("POST", f"/v2/models/{model}/generate_stream", '{"spec": ""}')
         return REFUSAL in connection.getresponse().read()
     except (OSError, http.client.HTTPException):
         return False
@@ -29,4 +29,5 @@ def answers(address: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if answers(*(sys.argv[1:] or [ADDRESS])) else 1)
+    address, *models = sys.argv[1:] or [ADDRESS]
+    sys.exit(0 if all(answers(address, model) for model in models or MODELS) else 1)

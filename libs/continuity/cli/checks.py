@@ -7,16 +7,18 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from continuity import __version__
 from continuity.cli.engine import PREVIZ, REMEDY, TINY, RendererSettings, engine_folder
 from continuity.cli.files import CHECKOUT
-from continuity.cli.health import SERVING, healths
+from continuity.cli.health import RENDERER_HEALTH, SERVING, healths
 from continuity.cli.home import HomeUnusable, require_home
+from continuity.cli.kernels import command, gpu, untuned
 from continuity.cli.runtime import join
 from continuity.cli.settings import Settings
 
@@ -100,6 +102,15 @@ def _renderer(settings: Settings, *, needed: bool) -> Iterator[Check]:
         there, tiny = (model / "model.json").exists(), told.renderer == TINY
         mend = "nothing: the first use generates it" if tiny else f"{settings.command} models pull {model.name}"
         yield Check(f"model {model.name}", there, str(model) if there else "", mend, needed=asked and not tiny)
+        if needed:
+            yield from _kernels(model)
+
+
+def _kernels(model: Path) -> Iterator[Check]:
+    """Without tuned ones a GPU draws slower, and nothing else is wrong."""
+    if (here := gpu()) is not None:
+        why = untuned(model.parent, *here)
+        yield Check("tuned kernels", not why, why or f"for {here[0]}", command(model.parent, model.name), needed=False)
 
 
 def _home(settings: Settings, *, needed: bool) -> Check:
@@ -126,14 +137,15 @@ async def _runtime(settings: Settings) -> list[Check]:
         return [Check("runtime", False, "not running", mend, needed=False)]
     record = hold.record
     found = f"version {record.version} at {record.address}, process {record.pid}"
-    mend = f"end it, so that version {__version__} starts"
-    services = await _services(record.address)
+    mend = f"{settings.command} down, so that version {__version__} starts"
+    unneeded = {RENDERER_HEALTH: "starts when it is needed"} if await hold.waits_with_renderer() else {}
+    services = await _services(record.address, unneeded)
     await hold.release()
     return [Check("runtime", record.version == __version__, found, mend, needed=False), *services]
 
 
-async def _services(address: str) -> list[Check]:
-    """Ask who answers at an address how each service is, and what they all depend on."""
+async def _services(address: str, unneeded: Mapping[str, str] = MappingProxyType({})) -> list[Check]:
+    """Ask who answers at an address how each service is, and what they all depend on unless it is not needed now."""
     told = await healths(address)
     if set(told.values()) <= _NOBODY:
         reason = ", ".join(sorted(set(told.values())))
@@ -144,7 +156,8 @@ async def _services(address: str) -> list[Check]:
         ]
     mend = "see its log, and docs/operations.md"
     answer = Check("services", True, f"answer at {address}")
-    return [answer, *(Check(name, health == SERVING, health, mend) for name, health in told.items())]
+    every = [Check(name, health == SERVING, health, mend) for name, health in told.items() if name not in unneeded]
+    return [answer, *every, *(Check(name, True, why) for name, why in unneeded.items())]
 
 
 def _shown(path: Path | None) -> str:

@@ -38,6 +38,7 @@ class RendererSettings(BaseSettings):
     renderer: Literal["previz", "sdxl", "sdxl-tiny"] = "previz"
     checkpoint: str = ""
     models: Path | None = None
+    commercial: bool = False
 
     def model_folder(self, home: Path) -> Path:
         """Return where the model lies that is drawn with."""

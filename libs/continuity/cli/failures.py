@@ -8,11 +8,11 @@ from typing import Any
 
 import grpc
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from continuity.client import CallFailed
 from continuity.client.shotlist import ShotListInvalid
 from continuity.kernel.errors import ContinuityError
+from continuity.kernel.wrong_settings import wrong_variable
 
 
 def failure(error: Exception) -> dict[str, Any]:
@@ -43,16 +43,8 @@ def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, ValidationError):
-        return "; ".join(map(_wrong_setting, error.errors(include_url=False)))
+        return "; ".join(map(wrong_variable, error.errors(include_url=False)))
     return str(error) or type(error).__name__
-
-
-def _wrong_setting(wrong: ErrorDetails) -> str:
-    """Name a setting, and show its value only where it is one of a few: others may be secrets."""
-    name = f"CONTINUITY_{'_'.join(map(str, wrong['loc'])).upper()}"
-    if wrong["type"] == "literal_error":
-        return f"{name}: {wrong['input']!r} is none of {wrong['ctx']['expected']}"
-    return f"{name}: {wrong['msg']}"
 
 
 def _metadata(error: Exception) -> dict[str, str]:

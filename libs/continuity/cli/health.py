@@ -20,6 +20,7 @@ from continuity.rpc.channel import open_channel
 
 TIMEOUT_S = 5.0
 SERVING = "SERVING"
+RENDERER_HEALTH = "continuity.renderer"
 ASKED = {
     character_service_pb2.DESCRIPTOR.services_by_name["CharacterService"].full_name: "characters",
     location_service_pb2.DESCRIPTOR.services_by_name["LocationService"].full_name: "characters",
@@ -28,7 +29,7 @@ ASKED = {
     prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"].full_name: "prompts",
     render_service_pb2.DESCRIPTOR.services_by_name["RenderService"].full_name: "rendering",
     "continuity.broker": "rendering",
-    "continuity.renderer": "rendering",
+    RENDERER_HEALTH: "rendering",
 }
 """Every health name that rendering a film depends on, and the service whose process answers for it."""
 

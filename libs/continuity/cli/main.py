@@ -7,7 +7,19 @@ import typer
 from typer.exceptions import TyperException
 
 from continuity import __version__
-from continuity.cli.commands import characters, dead_letters, demo, doctor, jobs, locations, models, render, up, verify
+from continuity.cli.commands import (
+    characters,
+    dead_letters,
+    demo,
+    doctor,
+    down,
+    jobs,
+    locations,
+    models,
+    render,
+    up,
+    verify,
+)
 from continuity.cli.exits import HELP
 from continuity.cli.failures import wrong_usage
 from continuity.cli.output import Output
@@ -28,6 +40,7 @@ app.command("render")(render.render)
 app.command("verify")(verify.verify)
 app.command("demo")(demo.demo)
 app.command("up")(up.up)
+app.command("down")(down.down)
 app.command("doctor")(doctor.doctor)
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -18,31 +16,19 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from pydantic import BaseModel, ValidationError
 
 from continuity import __version__
+from continuity.cli.brought import Setting, differences
+from continuity.cli.ending import runtime_process
 from continuity.cli.engine import PREVIZ, RendererSettings, require_engine
 from continuity.cli.home import require_home
 from continuity.cli.settings import Settings
+from continuity.cli.starting import MODULE, started
 from continuity.kernel.errors import Unavailable
 from continuity.rpc.channel import open_channel
+from continuity.rpc.runtime import RuntimeCalls
 
-MODULE = "services.embedded"
-RUNTIME_COMMAND = (sys.executable, "-P", "-m", MODULE)
-"""Without the folder that the user happens to be in on the import path."""
-START_TIMEOUT_S = 60.0
 ATTACH_TIMEOUT_S = 3.0
-POLL_S = 0.1
-RESPAWN_S = 3.0
-MAX_LOG_BYTES = 5_000_000
-TAIL_LINES = 15
-
-
-@dataclass(eq=False)
-class RuntimeDidNotStart(Unavailable):
-    """The embedded runtime ended or did not serve in time."""
-
-    template = "the runtime did not start: {cause}\n{log_tail}the whole log: {log_file}"
-    cause: str
-    log_tail: str
-    log_file: Path
+END_TIMEOUT_S = 30.0
+Note = Callable[[str], None]
 
 
 @dataclass(eq=False)
@@ -53,12 +39,13 @@ class NoRuntimeHere(Unavailable):
 
 
 class RuntimeRecord(BaseModel, frozen=True):
-    """What a runtime writes about itself into ``runtime.json``."""
+    """What a runtime writes about itself into ``runtime.json``; ``settings`` are those that a command may bring."""
 
     address: str
     pid: int
     version: str
     renderer: str = PREVIZ
+    settings: dict[str, Setting] = {}
 
 
 class Hold:
@@ -67,6 +54,7 @@ class Hold:
     def __init__(self, record: RuntimeRecord, channel: grpc.aio.Channel) -> None:
         self.record = record
         self._channel = channel
+        self._calls = RuntimeCalls(channel)
         self._watch = HealthStub(channel).Watch(HealthCheckRequest())  # type: ignore[attr-defined]  # not in the stubs
 
     async def serves(self) -> bool:
@@ -77,6 +65,28 @@ class Hold:
         except (grpc.aio.AioRpcError, TimeoutError):
             return False
         return isinstance(answer, HealthCheckResponse) and answer.status == HealthCheckResponse.SERVING
+
+    async def starts_renderer(self) -> bool:
+        """Have what draws started; false where that cannot be. Another version's runtime starts it by itself."""
+        try:
+            return await self._calls.start_renderer()
+        except grpc.aio.AioRpcError:
+            return True
+
+    async def waits_with_renderer(self) -> bool:
+        """Tell whether what draws is only started when it is needed, and has not been."""
+        try:
+            return not await self._calls.renderer_started()
+        except grpc.aio.AioRpcError:
+            return False
+
+    async def lets_end(self) -> bool:
+        """Let go, and have the runtime end where nobody else needs it; tell whether it does."""
+        self._watch.cancel()
+        try:
+            return await self._calls.end_if_idle()
+        except grpc.aio.AioRpcError:
+            return False
 
     async def release(self) -> None:
         """Let the runtime go."""
@@ -125,73 +135,48 @@ async def join(home: Path) -> Hold | None:
     return None
 
 
-async def join_or_start(settings: Settings, note: Callable[[str], None]) -> Hold:
-    """Return a hold on the runtime of this home, starting it where none serves. Raises ``RuntimeDidNotStart``."""
+async def join_or_start(settings: Settings, note: Note, *, draws: bool = False) -> Hold:
+    """Return a hold on the runtime of this home, starting it where none serves or it was started otherwise.
+
+    ``draws`` says that pictures will be wanted. Raises ``RuntimeDidNotStart``, ``SettingsInvalid``, ``HomeUnusable``
+    and ``EngineNotInstalled``.
+    """
+    RendererSettings()  # a renderer that does not exist is refused here, whatever runs
     hold = await join(settings.home)
-    if hold is None:
-        require_runtime()
-        require_home(settings)
+    if hold is not None and (otherwise := _otherwise(hold.record)):
+        hold = await _unless_idle(settings, hold, otherwise, note)
+    if draws and (hold is None or hold.record.renderer != PREVIZ):
         await require_engine(note)
-        note(f"no runtime is running, starting one (it ends when idle; log: {settings.log_file})")
-        hold = await _start(settings)
-    if hold.record.version != __version__:
-        note(f"the running runtime is version {hold.record.version}, this command is {__version__}")
-    if hold.record.renderer != (asked := RendererSettings().renderer):
-        note(f"the running runtime draws with {hold.record.renderer}; end it, and the next one draws with {asked}")
+    if hold is not None and draws and not await hold.starts_renderer():
+        hold = await _unless_idle(settings, hold, "what draws was not installed when it was started", note)
+    if hold is None:
+        hold = await _anew(settings, note)
+        _ = draws and await hold.starts_renderer()
     return hold
 
 
-async def _start(settings: Settings) -> Hold:
-    runtime = _DetachedRuntime(settings)
-    try:
-        async with asyncio.timeout(START_TIMEOUT_S):
-            while (hold := await join(settings.home)) is None:
-                runtime.keep_starting()
-                await asyncio.sleep(POLL_S)
-            return hold
-    except TimeoutError:
-        raise runtime.did_not_start(f"it did not serve within {START_TIMEOUT_S:.0f} s") from None
+async def _anew(settings: Settings, note: Note) -> Hold:
+    require_runtime()
+    require_home(settings)
+    note(f"no runtime is running, starting one (it ends when idle; log: {settings.log_file})")
+    return await started(settings, partial(join, settings.home))
 
 
-class _DetachedRuntime:
-    """A runtime in a session of its own: neither Ctrl-C nor the end of the command reaches it.
+def _otherwise(record: RuntimeRecord) -> str:
+    """Return what this command would have otherwise than the runtime has it; empty where nothing."""
+    version = [] if record.version == __version__ else [f"its version is {record.version}, ours {__version__}"]
+    return "; ".join([*version, *differences(record.settings)])
 
-    A child that finds another runtime in this home ends with exit code 0. That one may be on its way in, so we wait
-    for it, or on its way out, so we start again.
-    """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._child: subprocess.Popen[bytes] | None = None
-        self._started_at = 0.0
-        settings.log_file.parent.mkdir(parents=True, exist_ok=True)
-        if settings.log_file.exists() and settings.log_file.stat().st_size > MAX_LOG_BYTES:
-            settings.log_file.replace(settings.log_file.with_suffix(".log.1"))
-        self._log_begin = settings.log_file.stat().st_size if settings.log_file.exists() else 0
-
-    def keep_starting(self) -> None:
-        """Start a child unless one is. Raises ``RuntimeDidNotStart`` or ``HomeUnusable`` where the last one failed."""
-        ended = self._child.poll() if self._child else 0
-        if ended:
-            require_home(self._settings)  # on a disk that has filled up not even its log may say so
-            raise self.did_not_start(f"it ended with exit code {ended}")
-        if ended == 0 and time.monotonic() - self._started_at > RESPAWN_S:
-            self._spawn()
-
-    def did_not_start(self, cause: str) -> RuntimeDidNotStart:
-        """Return the error with what the runtime has logged since."""
-        log = self._settings.log_file.read_bytes()[self._log_begin :].decode(errors="replace")
-        tail = "".join(f"{line}\n" for line in log.splitlines()[-TAIL_LINES:])
-        return RuntimeDidNotStart(cause, tail, self._settings.log_file)
-
-    def _spawn(self) -> None:
-        with self._settings.log_file.open("ab") as log:
-            self._child = subprocess.Popen(
-                [*RUNTIME_COMMAND, "--exit-when-idle"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=self._settings.child_environment(),
-            )
-        self._started_at = time.monotonic()
+async def _unless_idle(settings: Settings, hold: Hold, otherwise: str, note: Note) -> Hold | None:
+    """End a runtime that was started otherwise; hold it all the same, and say so, where somebody needs or owns it."""
+    with runtime_process(hold.record.pid, settings.home) as process:
+        ends = process is not None and await hold.lets_end()
+        await hold.release()
+        ended = ends and process is not None and await process.ended(END_TIMEOUT_S)
+    kept = None if ended else await join(settings.home)
+    if kept is None:
+        note(f"the running runtime had nothing to do and is ended: {otherwise}")
+    else:
+        note(f"the running runtime is in use and goes on as it is: {otherwise}; {settings.command} down ends it")
+    return kept

@@ -34,13 +34,16 @@ class Session:
         self.output = output
 
     @asynccontextmanager
-    async def connected(self) -> AsyncIterator[ContinuityClient]:
-        """Connect to ``CONTINUITY_ADDRESS``, else to the embedded runtime, which stays for as long as this is open."""
+    async def connected(self, *, draws: bool = False) -> AsyncIterator[ContinuityClient]:
+        """Connect to ``CONTINUITY_ADDRESS``, else to the embedded runtime, which stays for as long as this is open.
+
+        ``draws`` says that pictures will be wanted: only then is what draws started ahead.
+        """
         if self.settings.address:
             async with ContinuityClient(self.settings.address, self.settings.project) as client:
                 yield client
             return
-        hold = await join_or_start(self.settings, self.output.note)
+        hold = await join_or_start(self.settings, self.output.note, draws=draws)
         try:
             async with ContinuityClient(hold.record.address, self.settings.project) as client:
                 yield client

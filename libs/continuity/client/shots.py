@@ -11,6 +11,7 @@ from continuity.api.rendering.v1.job_pb2 import (
     JOB_STATE_SUCCEEDED,
     Job,
     JobState,
+    Keyframe,
 )
 from continuity.api.rendering.v1.render_service_pb2 import (
     CancelJobRequest,
@@ -20,6 +21,7 @@ from continuity.api.rendering.v1.render_service_pb2 import (
     ListJobsRequest,
     SubmitShotsRequest,
     SubmitShotsResponse,
+    UploadSourceRequest,
     VerifyKeyframeRequest,
     VerifyKeyframeResponse,
     WatchJobsRequest,
@@ -50,6 +52,11 @@ class Shots:
         request.CopyFrom(submission)
         request.request_id = submission.request_id or new_id()
         return await self._transport.unary(self._stub.SubmitShots, request, repeatable=True)
+
+    async def upload_source(self, picture: bytes) -> str:
+        """Store a picture that shots can begin with, or its mask; return the SHA-256 by which options name it."""
+        request = UploadSourceRequest(picture=picture)
+        return (await self._transport.unary(self._stub.UploadSource, request, repeatable=True)).sha256
 
     async def find(self, job_id: str) -> GetJobResponse:
         """Return a job, and the address of its keyframe."""
@@ -92,18 +99,23 @@ class Shots:
         request = CancelJobRequest(job_id=job_id)
         return (await self._transport.unary(self._stub.CancelJob, request, repeatable=True)).job
 
-    async def verify(self, job_id: str) -> AsyncIterator[VerifyKeyframeResponse]:
-        """Have a job's keyframe drawn anew and compared; yield the steps and, last, the verdict."""
-        request = VerifyKeyframeRequest(job_id=job_id)
+    async def verify(self, job_id: str, *, take: int = 0) -> AsyncIterator[VerifyKeyframeResponse]:
+        """Have a job's keyframe, or another take, drawn anew and compared; yield the steps and, last, the verdict."""
+        request = VerifyKeyframeRequest(job_id=job_id, take=take)
         async for response in self._transport.follow(self._stub.VerifyKeyframe, request):
             yield response
 
-    async def download(self, job: Job) -> bytes:
+    async def download(self, job: Job, *, take: int = 0) -> bytes:
         """Return the PNG of a job that SUCCEEDED, checked against its SHA-256. Raises ``KeyframeDamaged`` besides."""
-        request = DownloadKeyframeRequest(job_id=job.id)
+        request = DownloadKeyframeRequest(job_id=job.id, take=take)
         chunks = await self._transport.collect(self._stub.DownloadKeyframe, request)
         png = b"".join(response.chunk for response in chunks)
-        actual, expected = hashlib.sha256(png).hexdigest(), job.keyframe.object.sha256
+        actual, expected = hashlib.sha256(png).hexdigest(), takes(job)[take].object.sha256
         if actual != expected:
             raise KeyframeDamaged(job_id=job.id, expected_sha256=expected, actual_sha256=actual)
         return png
+
+
+def takes(job: Job) -> tuple[Keyframe, ...]:
+    """Return every picture of a job, the keyframe first; none until it SUCCEEDED."""
+    return tuple(job.takes) or ((job.keyframe,) if job.HasField("keyframe") else ())

@@ -21,9 +21,13 @@ from continuity.hosting.platform import Platform, open_platform
 from continuity.hosting.settings import PlatformSettings
 from continuity.kernel.endings import within
 from continuity.kernel.errors import Invalid, Misconfigured
+from continuity.kernel.wrong_settings import wrong_variable
 
 _log = logging.getLogger(__name__)
 S = TypeVar("S", bound=PlatformSettings)
+
+MISCONFIGURED = 2
+"""Exit code of a process whose settings a person has to change, as of one that is called with wrong arguments."""
 
 
 def run_service(
@@ -34,7 +38,7 @@ def run_service(
 ) -> None:
     """Run one service until SIGTERM or SIGINT. Prints its address on standard output once it serves.
 
-    Settings that can never work end the process with code 1 and one line that names them.
+    Settings that can never work end the process with ``MISCONFIGURED`` and one line that names them.
     """
     with unless_misconfigured():
         settings = settings_of()
@@ -48,17 +52,11 @@ def unless_misconfigured() -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        sys.stderr.write("".join(f"{line}\n" for line in _wrong_variables(error)))
-        sys.exit(1)
+        sys.stderr.write("".join(f"{wrong_variable(each)}\n" for each in error.errors(include_url=False)))
+        sys.exit(MISCONFIGURED)
     except (Invalid, Misconfigured) as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(1)
-
-
-def _wrong_variables(error: ValidationError) -> Iterator[str]:
-    """Yield a line for each; never the value, which may be a secret."""
-    for each in error.errors(include_input=False, include_context=False, include_url=False):
-        yield f"CONTINUITY_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}"
+        sys.exit(MISCONFIGURED)
 
 
 async def _run(

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from asyncio.subprocess import DEVNULL, STDOUT, Process
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from continuity.inference.engine_watch import EngineWatch
 from continuity.inference.errors import TritonStartFailed
 from continuity.inference.phases import LOOK_S
 from continuity.inference.processes import children, first_death, kill_group
+from continuity.inference.scratch import ScratchFolder
 from continuity.inference.server_log import BoundedLog
 from continuity.inference.settings import TritonSettings
 
 POLL_S = 0.05
 DRAIN_S = 1.0
 """Time for the last output; a process that a model detached may hold the pipe open for longer."""
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
 class TritonServer:
@@ -37,6 +37,7 @@ class TritonServer:
     def __init__(self, settings: TritonSettings) -> None:
         self._settings = settings
         self._log = BoundedLog(settings.log_folder / "triton.log", settings.log_limit_bytes)
+        self._scratch = ScratchFolder(settings.log_folder / "triton.scratch")
         self._reservation = _reserve(settings.host, settings.port)
         self._port = int(self._reservation.getsockname()[1])
         self._process: Process | None = None
@@ -60,6 +61,7 @@ class TritonServer:
     async def start(self) -> None:
         """Start and return when every model is ready; raises ``TritonStartFailed`` and leaves nothing running."""
         self._sweep()
+        self._scratch.begin()
         if self._engine:
             self._engine.begin()
         process = await self._launch()
@@ -71,6 +73,7 @@ class TritonServer:
         if failure:
             await self.kill()
             raise TritonStartFailed(failure, self._log.tail())
+        self._scratch.claim()
 
     async def died(self) -> str:
         """Return, once the server or any model's interpreter is dead or hangs, which; Triton never replaces one."""
@@ -85,7 +88,8 @@ class TritonServer:
                 return self._dead_stub(dead)
         finally:
             death.cancel()
-        await self._ended(self._process)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), DRAIN_S)
         return f"the server died with exit code {self._process.returncode}"
 
     async def stop(self) -> None:
@@ -101,9 +105,10 @@ class TritonServer:
         """Kill the whole group at once and remove its shared memory; the port stays reserved."""
         if self._process and self._draining:
             kill_group(self._process.pid)
-            await self._ended(self._process)
+            await self._process.wait()
             await asyncio.wait([self._draining], timeout=DRAIN_S)
             self._draining.cancel()
+            await asyncio.wait([self._draining])
         self._process = self._draining = None
         self._sweep()
         if self._engine:
@@ -123,23 +128,23 @@ class TritonServer:
     def _dead_stub(self, pid: int) -> str:
         return self._engine.death(pid) if self._engine else f"the interpreter of a model (process {pid}) died"
 
-    async def _ended(self, process: Process) -> None:
-        """Wait for the exit code; whoever else holds the output open keeps ``wait`` from returning."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), DRAIN_S)
-
     async def _launch(self) -> Process:
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(Path(tether.__file__)), str(os.getpid())),
-            *self._settings.command(self._port),
-            env=self._settings.variables(),
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=STDOUT,
-            start_new_session=True,
-        )
-        assert self._process.stdout
-        self._draining = asyncio.create_task(self._log.drain(self._process.stdout))
+        # A pipe of our own: asyncio's would keep ``wait`` from returning for as long as anybody holds the other end.
+        reading, writing = os.pipe()
+        self._draining = asyncio.create_task(self._log.drain(reading))
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(Path(tether.__file__)), str(os.getpid())),
+                f"{tether.OPTION}{self._settings.shared_memory_prefix}",
+                *self._settings.command(self._port),
+                env=self._settings.variables(),
+                stdin=DEVNULL,
+                stdout=writing,
+                stderr=STDOUT,
+                start_new_session=True,
+            )
+        finally:
+            os.close(writing)
         return self._process
 
     async def _failure(self, process: Process) -> str:
@@ -164,8 +169,9 @@ class TritonServer:
         return True
 
     def _sweep(self) -> None:
-        for region in SHARED_MEMORY.glob(f"{self._settings.shared_memory_prefix}*"):
+        for region in tether.SHARED_MEMORY.glob(f"{self._settings.shared_memory_prefix}*"):
             region.unlink(missing_ok=True)
+        self._scratch.remove()
 
 
 def _reserve(host: str, port: int) -> socket.socket:

@@ -19,11 +19,18 @@ class BoundedLog:
         self._limit_bytes = limit_bytes
         path.parent.mkdir(parents=True, exist_ok=True)
 
-    async def drain(self, stream: asyncio.StreamReader) -> None:
-        """Write down everything that comes from ``stream`` until its end."""
-        while chunk := await stream.read(CHUNK_BYTES):
-            with suppress(OSError):  # a full disk must not stall the server behind a full pipe
-                self.write(chunk)
+    async def drain(self, pipe: int) -> None:
+        """Write down everything that comes from a pipe until its end; the pipe is closed then, or when cancelled."""
+        stream = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(stream)
+        with os.fdopen(pipe, "rb", buffering=0) as file:
+            transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, file)
+            try:
+                while chunk := await stream.read(CHUNK_BYTES):
+                    with suppress(OSError):  # a full disk must not stall the server behind a full pipe
+                        self.write(chunk)
+            finally:
+                transport.close()
 
     def write(self, chunk: bytes) -> None:
         """Append ``chunk``."""

@@ -1,8 +1,9 @@
-"""Runs a command that never outlives this program: ``python tether.py PARENT_PID COMMAND [ARGUMENT ...]``.
+"""Runs a command that never outlives this program: ``python tether.py PARENT_PID [--shared-memory=PREFIX] COMMAND …``.
 
-It stands between the runtime and the server as the leader of their process group. When the parent dies, whatever is in
-the group is killed; when the server ends, so is everything that it started, because a model's interpreter that hangs
-does not notice. SIGTERM is passed on. It ends with the server's exit code, or 128 and the number of the signal.
+It stands between the runtime and the server as the leader of their process group. When the parent dies, the server is
+killed; when the server ends, so is everything that it started, because a model's interpreter that hangs does not
+notice. At last it removes the shared memory whose names begin with PREFIX: a runtime that was killed cannot, and may
+never start again. SIGTERM is passed on. It ends with the server's exit code, or 128 and the number of the signal.
 A process of its own instead of ``preexec_fn``, because code between fork and exec may deadlock beside gRPC's threads.
 """
 
@@ -15,10 +16,11 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+OPTION = "--shared-memory="
 END_LIMIT_S = 5.0
 """How long the kernel may take to end what was killed."""
 END_POLL_S = 0.005
@@ -27,8 +29,9 @@ END_POLL_S = 0.005
 def main() -> None:
     """Start the command, wait for its end, leave nothing behind."""
     parent, *command = sys.argv[1:]
+    prefix = command.pop(0).removeprefix(OPTION) if command[0].startswith(OPTION) else ""
     libc = ctypes.CDLL(None)
-    signal.signal(signal.SIGHUP, _end_group)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGHUP)
     # What the server started becomes ours when the server ends.
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -36,16 +39,18 @@ def main() -> None:
         sys.exit(1)
     server = os.fork()
     if server == 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         os.execv(command[0], command)  # noqa: S606
     signal.signal(signal.SIGTERM, lambda number, _frame: os.kill(server, number))
+    signal.signal(signal.SIGHUP, lambda _number, _frame: os.kill(server, signal.SIGKILL))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
     code = _exit_code(server)
+    for number in (signal.SIGHUP, signal.SIGTERM):  # the server's id may be another's from here on
+        signal.signal(number, signal.SIG_IGN)
     _end_children()
+    _remove_shared_memory(prefix)
     sys.exit(code)
-
-
-def _end_group(_number: int, _frame: FrameType | None) -> None:
-    os.killpg(0, signal.SIGKILL)
 
 
 def _exit_code(server: int) -> int:
@@ -67,6 +72,12 @@ def _end_children() -> None:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
             time.sleep(END_POLL_S)
+
+
+def _remove_shared_memory(prefix: str) -> None:
+    for region in SHARED_MEMORY.iterdir() if prefix else ():
+        if region.name.startswith(prefix):
+            region.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

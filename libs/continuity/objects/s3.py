@@ -10,6 +10,7 @@ import asyncio
 import io
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
 from typing import TypeVar
@@ -20,6 +21,7 @@ from minio.error import MinioException, S3Error
 from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
+from continuity.kernel.errors import ContinuityError
 from continuity.kernel.values import ObjectRef
 from continuity.objects.port import (
     MAX_PAGE,
@@ -58,15 +60,8 @@ class S3ObjectStore:
         self._settings = settings
         self._bucket = settings.bucket
         self._threads = BoundedThreads(settings.threads, max_waiting=settings.max_waiting)
-        self._connections = _connections(settings)
-        self._client = Minio(
-            settings.address,
-            settings.access_key.get_secret_value(),
-            settings.secret_key.get_secret_value(),
-            secure=settings.secure,
-            region=settings.region,
-            http_client=self._connections,
-        )
+        self._connections = connections_of(settings)
+        self._client = client_of(settings, self._connections)
 
     async def open(self) -> S3ObjectStore:
         """Find the bucket, or create it where that is allowed.
@@ -132,16 +127,13 @@ class S3ObjectStore:
         self._connections.clear()
 
     async def _run(self, operation: str, function: Callable[[], T], key: str = "") -> T:
-        try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                return await self._threads.run(operation, function)
-        except TimeoutError:
-            detail = f"no answer within {self._settings.timeout_s:g} s"
-            raise ObjectStoreUnavailable(operation=operation, detail=detail) from None
-        except S3Error as error:
-            raise refused(error.code, operation, key) from error
-        except (MinioException, HTTPError, OSError, ParseError, UnicodeDecodeError) as error:
-            raise unreachable(error, operation) from error
+        with understood(operation, lambda code: refused(code, operation, key)):
+            try:
+                async with asyncio.timeout(self._settings.timeout_s):
+                    return await self._threads.run(operation, function)
+            except TimeoutError:
+                detail = f"no answer within {self._settings.timeout_s:g} s"
+                raise ObjectStoreUnavailable(operation=operation, detail=detail) from None
 
     def _open(self) -> None:
         try:
@@ -216,7 +208,30 @@ class S3ObjectStore:
                 yield ListedObject(each.object_name, each.last_modified.timestamp())
 
 
-def _connections(settings: S3Settings) -> PoolManager:
+def client_of(settings: S3Settings, connections: PoolManager) -> Minio:
+    """Return the library's client for these settings."""
+    return Minio(
+        settings.address,
+        settings.access_key.get_secret_value(),
+        settings.secret_key.get_secret_value(),
+        secure=settings.secure,
+        region=settings.region,
+        http_client=connections,
+    )
+
+
+@contextmanager
+def understood(operation: str, said: Callable[[str | None], ContinuityError]) -> Iterator[None]:
+    """Raise what ``said`` makes of the code that the server answers, ``ObjectStoreUnavailable`` without an answer."""
+    try:
+        yield
+    except S3Error as error:
+        raise said(error.code) from error
+    except (MinioException, HTTPError, OSError, ParseError, UnicodeDecodeError) as error:
+        raise unreachable(error, operation) from error
+
+
+def connections_of(settings: S3Settings) -> PoolManager:
     """Return connections with a limit on everything. Sending a body is bounded by the limit on connecting.
 
     Nothing is tried again here: events, jobs and callers are, within their budgets, and each try would become several.

@@ -24,7 +24,6 @@ __all__ = ["Controls"]
 
 Loaded = tuple[Any, str]
 """A network and the SHA-256 of its weights."""
-_IMG2IMG = "img2img"
 
 
 class Controls:
@@ -49,12 +48,14 @@ class Controls:
         return layout is None or _key(self._catalogue.entry(layout.kind), checkpoint) in self._networks
 
     def wanted_bytes(self, checkpoint: Checkpoint, request: RenderRequest) -> int:
-        """Return what ``of`` will load onto the device; 0 where all of it is there."""
+        """Return what ``of`` will load onto the device; 0 where all of it is there. Raises as ``of`` does."""
         layout = _by_network(request)
-        if layout is None or self.ready(checkpoint, request):
+        if layout is None:
             return 0
-        entry = self._catalogue.entry(layout.kind)
-        return stored_bytes(weight_files(entry.name, entry.path), checkpoint.dtype)
+        entry = permitted(self._catalogue, layout.kind, "controlnet", request)
+        if self.ready(checkpoint, request):
+            return 0
+        return stored_bytes(entry.name, weight_files(entry.name, entry.path), checkpoint.dtype)
 
     def of(self, checkpoint: Checkpoint, request: RenderRequest, layout: NDArray[np.uint8] | None) -> Guide | None:
         """Return a request's guide; None where it has none or starts from the frame itself (``img2img``).
@@ -85,7 +86,7 @@ class Controls:
 
 
 def _by_network(request: RenderRequest) -> LayoutGuide | None:
-    return None if request.layout is None or request.layout.kind == _IMG2IMG else request.layout
+    return request.layout if request.layout and request.layout.is_network else None
 
 
 def _size(loaded: Collection[Loaded]) -> int:

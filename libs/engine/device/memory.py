@@ -30,7 +30,7 @@ def guarded(
 ) -> Iterator[None]:
     """Enclose an allocation; see ``Device.allocating``. ``release`` gives back what is cached."""
     before(phase, wanted_bytes)
-    if wanted_bytes > (free := free_bytes()):
+    if wanted_bytes and wanted_bytes > (free := free_bytes()):  # drivers are slow to say
         release()
         raise OutOfMemory(phase, wanted_bytes, free)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["POISONOUS", "is_sticky"]
+__all__ = ["POISONOUS", "is_poisoned", "is_sticky"]
 
 POISONOUS = (
     "illegal memory access",
@@ -32,6 +32,9 @@ Source: CUDA runtime API, cudaError: each of these "leaves the process in an inc
 failures to execute are how the same comes out of them.
 """
 
+_PASSING = ("out of memory", "stream is capturing", "during capture")
+"""What CUDA says of a request too large, or of a capture that must be given up; the context is as it was."""
+
 
 def is_sticky(error: BaseException) -> bool:
     """Tell whether the device is unusable for this process from now on, as after an illegal access on a GPU.
@@ -39,5 +42,10 @@ def is_sticky(error: BaseException) -> bool:
     torch raises its own type where it asks CUDA itself; libraries' failures come as ``RuntimeError``, told by words.
     """
     if isinstance(error, torch.AcceleratorError):
-        return "out of memory" not in str(error)
+        return not any(words in str(error) for words in _PASSING)
+    return is_poisoned(error)
+
+
+def is_poisoned(error: BaseException) -> bool:
+    """Tell whether an error says in words that the context is beyond repair, whatever its type."""
     return isinstance(error, RuntimeError) and any(words in str(error) for words in POISONOUS)

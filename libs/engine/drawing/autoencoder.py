@@ -22,16 +22,15 @@ def drawn_from(checkpoint: Checkpoint, moments: torch.Tensor, generator: torch.G
     """Draw a latent, as large as the UNet has it, from what ``encode`` gave; the generator is on the CPU."""
     latent = DiagonalGaussianDistribution(moments).sample(generator)
     scale = checkpoint.vae.config.scaling_factor
-    mean, std = _statistics(checkpoint, latent)
-    return latent * scale if mean is None else (latent - mean) * scale / std
+    if checkpoint.latent_statistics is None:
+        return latent * scale
+    mean, std = checkpoint.latent_statistics
+    return (latent - mean) * scale / std
 
 
 def decode(checkpoint: Checkpoint, latent: torch.Tensor) -> torch.Tensor:
     """Return the picture of a latent (1, C, h, w): (1, 3, 8h, 8w), float32, about -1..1."""
-    scale = checkpoint.vae.config.scaling_factor
-    mean, std = _statistics(checkpoint, latent)
-    plain = latent / scale if mean is None else latent * std / scale + mean
-    return checkpoint.vae.decode(plain.to(checkpoint.vae.dtype), return_dict=False)[0].float()
+    return checkpoint.vae.decode(_plain(checkpoint, latent).to(checkpoint.vae.dtype), return_dict=False)[0].float()
 
 
 def tensor_of(pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
@@ -46,10 +45,10 @@ def pixels_of(picture: torch.Tensor) -> NDArray[np.uint8]:
     return np.asarray(levels.permute(1, 2, 0).contiguous().cpu().numpy())
 
 
-def _statistics(checkpoint: Checkpoint, latent: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """Mean and deviation by channel that some checkpoints scale their latents by; SDXL's own has none."""
-    config = checkpoint.vae.config
-    mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
-    if mean is None or std is None:
-        return None, None
-    return tuple(torch.tensor(each, dtype=latent.dtype, device=latent.device).view(1, -1, 1, 1) for each in (mean, std))
+def _plain(checkpoint: Checkpoint, latent: torch.Tensor) -> torch.Tensor:
+    """Return a latent as the autoencoder has it."""
+    scale = checkpoint.vae.config.scaling_factor
+    if checkpoint.latent_statistics is None:
+        return latent / scale
+    mean, std = checkpoint.latent_statistics
+    return latent * std / scale + mean

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -34,16 +34,22 @@ def conditioned(scene: Scene, prepared: Prepared, studio: Studio) -> Script[None
     for expert in scene.experts:
         act = partial(_words, scene, expert, prepared, studio)
         weights = expert.checkpoint, expert.loras
-        yield Want("encode", step_bytes(prepared.shape, checkpoint), act, weights=weights)
+        kind = "words", expert.checkpoint.sha256, prepared.shape
+        yield Want("encode", step_bytes(prepared.shape, checkpoint), act, weights=weights, kind=kind)
     if request.references:
-        yield _either(studio.identities.wanted_bytes(checkpoint, request), partial(_people, scene, prepared, studio))
-    if prepared.shape.control:
-        yield _either(studio.controls.wanted_bytes(checkpoint, request), partial(_layout, scene, prepared, studio))
+        wanted = studio.identities.wanted_bytes(checkpoint, request, _names_of(prepared))
+        adapters = [each.adapter for each in request.references]
+        yield _either(wanted, partial(_people, scene, prepared, studio), studio, adapters)
+    if prepared.shape.control and request.layout is not None:
+        wanted = studio.controls.wanted_bytes(checkpoint, request)
+        yield _either(wanted, partial(_layout, scene, prepared, studio), studio, [request.layout.kind])
 
 
-def _either(wanted_bytes: int, act: Callable[[], None]) -> Want:
-    """Return a unit of loading where something has to be read, else one of encoding."""
-    return Want("load" if wanted_bytes else "encode", wanted_bytes, act)
+def _either(wanted_bytes: int, act: Callable[[], None], studio: Studio, models: Sequence[str]) -> Want:
+    """Return a unit of loading where models have to be read, else one of encoding."""
+    if not wanted_bytes:
+        return Want("encode", 0, act)
+    return Want("load", wanted_bytes, act, waits=studio.verifying(models))
 
 
 def _words(scene: Scene, expert: Expert, prepared: Prepared, studio: Studio) -> None:
@@ -59,8 +65,15 @@ def _people(scene: Scene, prepared: Prepared, studio: Studio) -> None:
     """Their masks are fitted as the frame is."""
     size = prepared.shape.width_px, prepared.shape.height_px
     masks = [fitted(each, *size) for each in prepared.reference_masks]
-    scene.base.identity = studio.identities.of(scene.checkpoint, scene.request, prepared.references, masks)
+    shown, names = prepared.references, _names_of(prepared)
+    scene.base.identity = studio.identities.of(scene.checkpoint, scene.request, shown, masks, names)
     scene.adapters |= {} if scene.base.identity is None else scene.base.identity.sha256
+
+
+def _names_of(prepared: Prepared) -> list[str]:
+    """SHA-256 of each reference picture, as it came."""
+    names = [prepared.sha256.get(f"references[{i}]", "") for i in range(len(prepared.references))]
+    return names if all(names) else []
 
 
 def _layout(scene: Scene, prepared: Prepared, studio: Studio) -> None:

@@ -20,6 +20,8 @@ HELD_BYTES_PER_PX = 16
 """Latents, a sampler's history and the picture itself."""
 HELD_BYTES = 8 * 1024**2
 """Embeddings of a few chunks."""
+REFERENCE_BYTES = 11 * 1024**2
+"""Keys and values of one reference slot: SDXL has 83,200 values of each in 16 tokens and two halves."""
 
 
 def step_bytes(shape: ShapeClass, checkpoint: Checkpoint | None) -> int:
@@ -44,4 +46,5 @@ def request_bytes(plan: Sequence[Pass], checkpoint: Checkpoint | None) -> int:
     largest_px = max(each.shape.width_px * each.shape.height_px for each in plan)
     steps = [step_bytes(each.shape, checkpoint) for each in plan]
     decoding = autoencoder_bytes(min(largest_px, MEGAPIXEL), checkpoint)
-    return HELD_BYTES + largest_px * HELD_BYTES_PER_PX + max(*steps, decoding)
+    references = REFERENCE_BYTES * plan[0].shape.reference_slots
+    return HELD_BYTES + references + largest_px * HELD_BYTES_PER_PX + max(*steps, decoding)

@@ -77,9 +77,15 @@ class Drawer:
 
     def _is_put_off(self, work: Drawing) -> bool:
         weights = work.want.weights
-        if weights is None or work.is_preceded or self._studio.ready(*weights):
+        if weights is None or work.is_preceded:
             return False
-        work.precede(Want("load", 0, partial(self._studio.use, *weights)))
+        try:
+            if self._studio.ready(*weights):
+                return False
+            verifying = self._studio.verifying(each.name for each in weights[1])
+        except EngineError:  # such as a model that was removed: the unit itself will tell
+            return False
+        work.precede(Want("load", 0, partial(self._studio.use, *weights), waits=verifying))
         return True
 
     def _alone(self, work: Drawing) -> Outcome:

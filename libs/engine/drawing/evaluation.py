@@ -24,7 +24,7 @@ ATTENTION = "attention_"
 class Group(NamedTuple):
     """What requests have in common whose steps may share a batch: one shape and one set of weights.
 
-    ``control`` is the SHA-256 of the ControlNet, empty without one.
+    ``checkpoint`` is its place in memory; ``control`` is the SHA-256 of the ControlNet, empty without one.
     """
 
     shape: ShapeClass

@@ -43,7 +43,7 @@ class Expert:
     def group(self, shape: ShapeClass) -> Group:
         """Return the group that this request's steps of a class belong to."""
         control = "" if self.guide is None else self.guide.sha256
-        return Group(self.seen(shape), self.checkpoint.sha256, self.variant, control, str(self.checkpoint.dtype))
+        return Group(self.seen(shape), self.checkpoint.place, self.variant, control, str(self.checkpoint.dtype))
 
     def row(self, shape: ShapeClass) -> Row:
         """Return what stays the same over the steps of a pass; latent and timestep are put in for each."""

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.checks import require_finite
-from engine.drawing.autoencoder import decode, drawn_from, encode, pixels_of, tensor_of
+from engine.checks import require_finite, require_picture
+from engine.drawing.autoencoder import decode, drawn_from, encode
 from engine.drawing.costs import autoencoder_bytes, step_bytes
 from engine.drawing.evaluation import Row, batch, call_of
 from engine.drawing.guidance import guided
@@ -38,14 +38,14 @@ def autoencoder_tiles(width_px: int, height_px: int) -> tuple[Tile, ...]:
     return tiles(height, width, side, OVERLAP)
 
 
-def encoded(scene: Scene, pixels: NDArray[np.uint8]) -> Script[torch.Tensor]:
-    """Encode a picture (h, w, 3); return the moments of its latent, (1, 2C, h / 8, w / 8)."""
-    height, width = pixels.shape[:2]
+def encoded(scene: Scene, picture: torch.Tensor) -> Script[torch.Tensor]:
+    """Encode a picture (1, 3, h, w), -1..1; return the moments of its latent, (1, 2C, h / 8, w / 8)."""
+    height, width = picture.shape[-2:]
     cover = autoencoder_tiles(width, height)
     canvas = Canvas(height // LATENT_PX, width // LATENT_PX, OVERLAP, 1)
     for tile in cover:
-        cut = np.ascontiguousarray(pixels[_slices(tile, LATENT_PX)])
-        moments = yield from _through(scene, "encode", tile, picture=tensor_of(cut, scene.checkpoint.device))
+        cut = picture[(..., *_slices(tile, LATENT_PX))].contiguous()
+        moments = yield from _through(scene, "encode", tile, picture=cut)
         if len(cover) == 1:
             return moments.clone()
         canvas.add(tile, moments)
@@ -111,8 +111,8 @@ def _prepared(scene: Scene, kernels: tuple[Hashable, ...], shape: ShapeClass, ro
     scene.kernels.prepare(kernels, call_of(row), batch(shape, [row]))
 
 
-def developed(scene: Scene, latent: torch.Tensor) -> Script[NDArray[np.uint8]]:
-    """Decode a latent; return the picture, RGB (h, w, 3). Raises ``NotAPicture``."""
+def developed(scene: Scene, latent: torch.Tensor) -> Script[torch.Tensor]:
+    """Decode a latent; return the picture (1, 3, h, w), float32, about -1..1. Raises ``NotAPicture``."""
     height, width = latent.shape[-2:]
     cover = autoencoder_tiles(width * LATENT_PX, height * LATENT_PX)
     canvas = Canvas(height, width, OVERLAP, LATENT_PX)
@@ -122,8 +122,8 @@ def developed(scene: Scene, latent: torch.Tensor) -> Script[NDArray[np.uint8]]:
         if len(cover) > 1:
             canvas.add(tile, picture)
     whole = picture if len(cover) == 1 else canvas.whole()
-    require_finite(whole, "decode")
-    return pixels_of(whole)
+    require_picture(whole)
+    return whole
 
 
 def _slices(tile: Tile, scale: int) -> tuple[slice, slice]:
@@ -134,8 +134,8 @@ def _slices(tile: Tile, scale: int) -> tuple[slice, slice]:
 def _through(scene: Scene, phase: Phase, tile: Tile, **inputs: torch.Tensor) -> Script[torch.Tensor]:
     """Let a tile go through the autoencoder, as a unit; its kernels, if they are not there, are made in another."""
     wanted = autoencoder_bytes(tile.width * tile.height * LATENT_PX**2, scene.checkpoint)
-    group = (phase, scene.checkpoint.sha256, str(scene.checkpoint.vae.dtype), tile.height, tile.width)
+    group = (phase, scene.checkpoint.place, str(scene.checkpoint.vae.dtype), tile.height, tile.width)
     call = partial(encode if phase == "encode" else decode, scene.checkpoint)
     if not scene.kernels.ready(group):
         yield Want("compile", wanted, partial(scene.kernels.prepare, group, call, inputs))
-    return (yield Want(phase, wanted, partial(scene.kernels.run, group, call, inputs)))
+    return (yield Want(phase, wanted, partial(scene.kernels.run, group, call, inputs), kind=group))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from engine.errors import Refused
 from engine.request import RenderRequest
+from engine.samplers import steps_taken
 from engine.shapes import MEGAPIXEL, ShapeClass
 
 __all__ = ["Pass", "passes", "seed_of"]
@@ -25,7 +26,7 @@ class Pass:
 
 
 def passes(request: RenderRequest, shape: ShapeClass) -> tuple[Pass, ...]:
-    """Return the passes of a request whose class is ``shape``. Raises ``Refused``."""
+    """Return the passes of a request whose class is ``shape``. Raises ``Refused`` for one that would take no step."""
     first = Pass(shape, request.steps, _strength(request))
     if request.hires is None:
         return (first,)
@@ -35,7 +36,9 @@ def passes(request: RenderRequest, shape: ShapeClass) -> tuple[Pass, ...]:
     if width * height > LARGEST_PX:
         raise Refused("hires.scale", fix.scale, f"{shape.width_px}x{shape.height_px} grows to 4 megapixels at most")
     enlarged = replace(shape, width_px=width, height_px=height)
-    return first, Pass(enlarged, fix.steps or request.steps, fix.strength)
+    steps = fix.steps or request.steps
+    steps_taken(steps, fix.strength, "hires.strength")
+    return first, Pass(enlarged, steps, fix.strength)
 
 
 def seed_of(request: RenderRequest, index: int) -> int:
@@ -44,9 +47,13 @@ def seed_of(request: RenderRequest, index: int) -> int:
 
 
 def _strength(request: RenderRequest) -> float | None:
-    guide = request.layout if request.layout and request.layout.kind == "img2img" else None
+    guide = None if request.layout is None or request.layout.is_network else request.layout
     if request.has_image and guide:
         raise Refused("layout.kind", guide.kind, "beside an image the layout guides by a ControlNet, or not at all")
     if request.has_image:
+        steps_taken(request.steps, request.strength)
         return request.strength
-    return None if guide is None else 1.0 - guide.scale
+    if guide is None:
+        return None
+    steps_taken(request.steps, 1.0 - guide.scale, "layout.scale", guide.scale)
+    return 1.0 - guide.scale

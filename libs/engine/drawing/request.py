@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,15 +10,18 @@ import torch
 from numpy.typing import NDArray
 
 import engine
-from engine.checks import require_picture
+from engine.checkpoint import Checkpoint
+from engine.drawing.autoencoder import pixels_of, tensor_of
 from engine.drawing.conditions import conditioned, conditions
 from engine.drawing.costs import request_bytes
+from engine.drawing.enlarging import enlarged
 from engine.drawing.expert import Expert
 from engine.drawing.fit import fitted, fitted_mask
 from engine.drawing.image import autoencoder_tiles, denoised, developed, encoded, started
+from engine.drawing.opening import opened
 from engine.drawing.passes import Pass, passes, seed_of
 from engine.drawing.scene import Scene
-from engine.drawing.script import Drawing, Script, Want
+from engine.drawing.script import Drawing, Script
 from engine.drawing.sources import Source, source_of
 from engine.drawing.steps import Steps
 from engine.drawing.studio import Studio
@@ -44,28 +46,29 @@ def drawing(prepared: Prepared, studio: Studio) -> Drawing:
 
 def _drawn(work: Drawing, prepared: Prepared, studio: Studio, plan: tuple[Pass, ...]) -> Script[None]:
     with ExitStack() as stack:
-        scene = yield Want("load", 0, partial(_scene, work.request, studio, stack))
+        checkpoint = yield from opened(work, studio, stack, work.request.checkpoint, "checkpoint")
+        scene = _scene(work.request, studio, checkpoint)
         if work.request.refiner is not None:
-            yield Want("load", 0, partial(_refine, scene, studio, stack))
+            _refine(scene, (yield from opened(work, studio, stack, work.request.refiner, "refiner")))
         _count(work, scene, prepared, plan)
         yield from conditioned(scene, prepared, studio)
         source = source_of(prepared)
-        moments = None if source is None else (yield from encoded(scene, source.pixels))
+        moments = None
+        if source is not None:
+            moments = yield from encoded(scene, tensor_of(source.pixels, scene.checkpoint.device))
         for index in range(work.request.images):
             work.tell((yield from _image(scene, plan, index, source, moments)))
 
 
-def _scene(request: RenderRequest, studio: Studio, stack: ExitStack) -> Scene:
-    checkpoint = stack.enter_context(studio.opened(request.checkpoint, "checkpoint", request))
+def _scene(request: RenderRequest, studio: Studio, checkpoint: Checkpoint) -> Scene:
     for each in request.loras:
         permitted(studio.catalogue, each.name, "lora", request)
     variant = studio.variant(checkpoint, request.loras)
     return Scene(request, Expert(checkpoint, variant, request.loras), studio.kernels)
 
 
-def _refine(scene: Scene, studio: Studio, stack: ExitStack) -> None:
+def _refine(scene: Scene, checkpoint: Checkpoint) -> None:
     """Have a refiner for the last steps."""
-    checkpoint = stack.enter_context(studio.opened(str(scene.request.refiner), "refiner", scene.request))
     scene.adapters[checkpoint.name] = checkpoint.sha256
     scene.refiner = Expert(checkpoint, checkpoint.sha256)
 
@@ -85,26 +88,24 @@ def _image(
     mask = None if source is None else source.mask
     first, *others = plan
     seed = seed_of(scene.request, index)
-    pixels, sampler = yield from _passed(scene, first, seed, moments, mask)
+    drawn, sampler = yield from _passed(scene, first, seed, moments, mask)
     used = [(first, sampler)]
     for each in others:
         size = each.shape.width_px, each.shape.height_px
-        moments = yield from encoded(scene, fitted(pixels, *size))
+        moments = yield from encoded(scene, enlarged(drawn, *size))
         hidden = None if mask is None else fitted_mask(mask, *size)
-        pixels, sampler = yield from _passed(scene, each, seed, moments, hidden)
+        drawn, sampler = yield from _passed(scene, each, seed, moments, hidden)
         used.append((each, sampler))
-    return _picture(scene, index, pixels, used)
+    return _picture(scene, index, pixels_of(drawn), used)
 
 
 def _passed(
     scene: Scene, each: Pass, seed: int, moments: torch.Tensor | None, mask: NDArray[np.uint8] | None
-) -> Script[tuple[NDArray[np.uint8], Sampler]]:
+) -> Script[tuple[torch.Tensor, Sampler]]:
     sampler = scene.sampler(each, seed)
     latent, blend = started(scene, each, sampler, moments, mask)
     latent = yield from denoised(scene, each.shape, sampler, latent, blend)
-    pixels = yield from developed(scene, latent)
-    require_picture(pixels)
-    return pixels, sampler
+    return (yield from developed(scene, latent)), sampler
 
 
 def _picture(scene: Scene, index: int, pixels: NDArray[np.uint8], used: list[tuple[Pass, Sampler]]) -> Picture:

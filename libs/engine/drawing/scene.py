@@ -10,6 +10,7 @@ from engine.drawing.expert import Expert
 from engine.drawing.passes import Pass
 from engine.drawing.steps import Steps
 from engine.kernels.port import Kernels
+from engine.presets import preset
 from engine.request import RenderRequest
 from engine.samplers import sampler
 
@@ -46,9 +47,10 @@ class Scene:
 
     def sampler(self, each: Pass, seed: int) -> Sampler:
         """Return a sampler of this pass's own."""
-        asked = self.request
+        asked, fast = self.request, preset(self.request.checkpoint)
         strength = 1.0 if each.strength is None else each.strength
-        return sampler(asked.sampler, asked.schedule, each.steps, self.checkpoint.scheduler_config, seed, strength)
+        config = {**self.checkpoint.scheduler_config, **(fast.scheduling if fast else {})}
+        return sampler(asked.sampler, asked.schedule, each.steps, config, seed, strength)
 
     def expert(self, timestep: float) -> Expert:
         """Return who evaluates a step: below ``REFINED_BELOW`` the refiner, if there is one."""

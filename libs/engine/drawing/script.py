@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from engine.checkpoint import Checkpoint
 from engine.drawing.evaluation import Row
 from engine.request import LoraUse, RenderRequest
-from engine.work import Finished, Phase, Picture, Progress, Unit
+from engine.work import Finished, Phase, Picture, Progress, Unit, Wait
 
 __all__ = ["Drawing", "Script", "Tell", "Want"]
 
@@ -20,7 +20,8 @@ class Want(NamedTuple):
     """The unit that a script stands before. A step's ``row`` is evaluated for it and what it got is sent to it.
 
     Of all other units ``act`` is done, and what it returns is sent. Who does it may do it again after it failed for
-    want of memory, so it leaves nothing half done. ``weights`` is the mixture that has to be live for it.
+    want of memory, so it leaves nothing half done. ``weights`` is the mixture that has to be live for it, and ``waits``
+    is what has to be over. ``kind`` is as in ``Unit``.
     """
 
     phase: Phase
@@ -29,6 +30,8 @@ class Want(NamedTuple):
     group: Hashable | None = None
     row: Row | None = None
     weights: tuple[Checkpoint, tuple[LoraUse, ...]] | None = None
+    waits: Wait | None = None
+    kind: Hashable | None = None
 
 
 Script = Generator[Want, Any, T]
@@ -57,7 +60,8 @@ class Drawing:
     @property
     def next(self) -> Unit:
         """See ``Work``."""
-        return Unit(self.want.phase, self.want.group, max(1, self.units - self._done))
+        remaining = max(1, self.units - self._done)
+        return Unit(self.want.phase, self.want.group, remaining, self.want.waits, self.want.kind)
 
     def tell(self, told: Told) -> None:
         """Report something with the present unit."""

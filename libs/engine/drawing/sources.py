@@ -42,7 +42,7 @@ def source_of(prepared: Prepared) -> Source | None:
     """Return what the first pass starts from; the previz frame where it guides and there is no image."""
     shape, request = prepared.shape, prepared.request
     picture = prepared.image
-    if picture is None and request.layout is not None and request.layout.kind == "img2img":
+    if picture is None and request.layout is not None and not request.layout.is_network:
         picture = prepared.layout
     if picture is None:
         return None

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 from engine.checkpoint import Checkpoint
 from engine.control import Controls
 from engine.device import Device
 from engine.drawing.budgets import Budgets
-from engine.drawing.expert import require_usable
 from engine.identity import Identities, install
+from engine.kernels.arrangement import arrange
 from engine.kernels.port import Kernels
+from engine.models.ahead import Ahead
+from engine.models.loading import Loading
 from engine.request import LoraUse, RenderRequest
 from engine.variants.licence import permitted
 from engine.variants.variants import Variants
@@ -31,25 +31,21 @@ class Studio:
         self.controls = Controls(catalogue, budgets.control_bytes, kernels.forget)
         self._budgets = budgets
         self._variants: dict[str, tuple[Checkpoint, Variants]] = {}
-        self._open: Counter[str] = Counter()
 
     def known(self, name: str) -> Checkpoint | None:
         """Return a checkpoint if it is in memory already."""
         return self.models.checkpoint(name) if name in self.models.loaded else None
 
-    @contextmanager
-    def opened(self, name: str, kind: str, request: RenderRequest) -> Iterator[Checkpoint]:
-        """Enclose what draws with a checkpoint or refiner, which stays in memory so long. Raises ``EngineError``."""
+    def open(self, name: str, kind: str, request: RenderRequest) -> Checkpoint | Loading:
+        """Return a checkpoint or refiner or its loading, which stays until ``shut``. Raises ``EngineError``."""
         permitted(self.catalogue, name, kind, request)
-        if name not in self.models.loaded:
-            self._make_way()
-        checkpoint: Checkpoint = self.models.hold(name)
-        self._open[name] += 1
-        try:
-            yield require_usable(checkpoint)
-        finally:
-            self._open[name] -= 1
-            self.models.release(name)
+        found: Checkpoint | Loading = self.models.open(name)
+        self._let_go()
+        return found
+
+    def shut(self, name: str) -> None:
+        """Take back one ``open``."""
+        self.models.release(name)
 
     def variant(self, checkpoint: Checkpoint, loras: tuple[LoraUse, ...]) -> str:
         """Return the SHA-256 of a checkpoint with LoRAs, which need not have been merged yet."""
@@ -58,6 +54,10 @@ class Studio:
     def ready(self, checkpoint: Checkpoint, loras: tuple[LoraUse, ...]) -> bool:
         """Whether ``use`` would only copy; else it reads files and merges, which is a unit of loading."""
         return self._variants_of(checkpoint).ready(loras)
+
+    def verifying(self, names: Iterable[str]) -> Ahead:
+        """Return what a unit waits for that reads these models. Raises ``Refused`` for one that is not there."""
+        return Ahead([self.catalogue.entry(name) for name in dict.fromkeys(names)])
 
     def use(self, checkpoint: Checkpoint, loras: tuple[LoraUse, ...]) -> None:
         """Let a checkpoint's live weights carry these LoRAs.
@@ -70,9 +70,8 @@ class Studio:
 
     def give_up(self) -> None:
         """Let go of whatever the requests that run can do without, for memory has run out."""
-        self._make_way()
-        for name in self.models.loaded:
-            self.models.drop(name)
+        self.models.give_up()
+        self._let_go()
         for _, variants in self._variants.values():
             variants.give_up()
         self.identities.give_up()
@@ -92,13 +91,14 @@ class Studio:
         if known is checkpoint and variants is not None:
             return variants
         install(checkpoint.unet)
+        arrange(checkpoint)  # before any weight is copied or any of their places is kept
         variants = Variants(checkpoint, self.catalogue, self._budgets.variant_bytes)
         self._variants[checkpoint.name] = checkpoint, variants
         return variants
 
-    def _make_way(self) -> None:
-        """Let go of what is kept of checkpoints that may have to leave the memory: they would not leave otherwise."""
-        for name in [each for each in self._variants if not self._open[each]]:
-            checkpoint, variants = self._variants.pop(name)
-            variants.use(())
-            self.kernels.forget(checkpoint.sha256)
+    def _let_go(self) -> None:
+        """Forget what is kept of checkpoints that had to leave the memory: it holds their weights."""
+        for checkpoint, _ in [*self._variants.values()]:
+            if not self.models.has(checkpoint):
+                del self._variants[checkpoint.name]
+                self.kernels.forget(checkpoint.place)

@@ -18,7 +18,7 @@ from engine.checkpoint import Checkpoint
 from engine.errors import ModelUnusable
 from engine.identity.attention import places
 from engine.identity.pictures import clip_input
-from engine.models.entry import Entry, sha256_of
+from engine.models.entry import Entry
 from engine.models.weights import described
 from engine.variants.weights import weights_file, weights_of
 
@@ -32,16 +32,12 @@ _NOT_PLUS = f"it is no IP-Adapter of the plus kind with {TOKENS} tokens"
 
 @dataclass(eq=False)
 class Adapter:
-    """``keys`` and ``values`` are the weights (width, D) of each cross-attention, in the denoiser's order.
-
-    ``sha256`` names the weights of adapter and encoder.
-    """
+    """``keys`` and ``values`` are the weights (width, D) of each cross-attention, in the denoiser's order."""
 
     encoder: Any
     resampler: Any
     keys: Sequence[torch.Tensor]
     values: Sequence[torch.Tensor]
-    sha256: Mapping[str, str]
 
     @property
     def weights(self) -> list[torch.Tensor]:
@@ -64,8 +60,8 @@ class Adapter:
         return self.resampler(self.encoder(pixels, output_hidden_states=True).hidden_states[-2])
 
 
-def load_adapter(entry: Entry, source: Entry, encoder: Any, checkpoint: Checkpoint) -> Adapter:
-    """Read an adapter for a checkpoint, onto its device and in its dtype. ``source`` is where the encoder is from.
+def load_adapter(entry: Entry, encoder: Any, checkpoint: Checkpoint) -> Adapter:
+    """Read an adapter for a checkpoint, onto its device and in its dtype.
 
     Raises ``ModelUnusable`` that names the first key which is missing or of another shape than the checkpoint needs.
     """
@@ -79,14 +75,13 @@ def load_adapter(entry: Entry, source: Entry, encoder: Any, checkpoint: Checkpoi
             found.append(_weight(entry, tensors, key, wanted).to(checkpoint.device, checkpoint.dtype))
     _require_no_more(entry, tensors, len(place_of))
     resampler = _resampler(entry, tensors, checkpoint, encoder.config.hidden_size)
-    sha256 = {each.name: sha256_of(each.files) for each in (entry, source)}
     keys, values = pairs
-    return Adapter(encoder, resampler, keys, values, sha256)
+    return Adapter(encoder, resampler, keys, values)
 
 
 def resampler_width(entry: Entry) -> int:
     """Return the width of the image encoder that an adapter was trained with, from its file's header."""
-    shape = described(weights_file(entry)).get(_ENTRANCE)
+    shape = described(entry.name, weights_file(entry)).get(_ENTRANCE)
     if shape is None:
         raise ModelUnusable(entry.name, _NOT_PLUS)
     return shape[1]

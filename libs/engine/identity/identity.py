@@ -34,11 +34,6 @@ class Identity:
     sha256: Mapping[str, str] = field(default_factory=dict)
     _shares: dict[tuple[int, int], torch.Tensor] = field(default_factory=dict, repr=False)
 
-    @property
-    def memory_bytes(self) -> int:
-        """What keys and values take of the device's memory."""
-        return 2 * self.keys.numel() * self.keys.element_size()
-
     def shares(self, latent_h: int, latent_w: int) -> torch.Tensor:
         """Return how much each slot acts where, (levels, SLOTS, Q), float32; made once for each size.
 

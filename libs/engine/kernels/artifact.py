@@ -16,27 +16,41 @@ from typing import Any
 
 from engine.errors import ModelUnusable
 
-__all__ = ["KEYS", "Artifact", "key_of", "path_of", "read", "write"]
+__all__ = ["FOLDER", "KEYS", "Artifact", "differences", "key_of", "path_of", "read", "write"]
 
+FOLDER = ".kernels"
+"""Beside the models, in their folder."""
 KEYS = ("device", "instructions", "cuda_driver", "torch", "cuda", "cudnn", "engine")
 """What an artifact is valid for; one made with another value of any of them is not found."""
 SUFFIX = ".kernels"
 MAX_BYTES = 4 * 1024**3
-_MAGIC = b"continuity kernels 1\n"
+_MAX_HEAD_BYTES = 1 << 20
+_MAGIC = b"continuity kernels 2\n"
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """``facts`` by ``KEYS``, ``classes`` the shapes that were tuned, ``payload`` torch's compiler caches."""
+    """``facts`` by ``KEYS``, ``classes`` the calls and shapes that were tuned, ``payload`` torch's compiler caches.
+
+    ``options`` names what they were compiled with: the caches are found again under the same options alone.
+    """
 
     facts: Mapping[str, str]
     classes: tuple[str, ...]
     payload: bytes
+    options: str = "tuned"
 
     @property
     def sha256(self) -> str:
         """What the manifest of a picture says of the kernels that drew it."""
-        return hashlib.sha256(_head(self.facts, self.classes) + self.payload).hexdigest()
+        return hashlib.sha256(self.head + self.payload).hexdigest()
+
+    @property
+    def head(self) -> bytes:
+        """One line that tells everything but the payload."""
+        facts = {name: str(self.facts.get(name, "")) for name in KEYS}
+        told = {"facts": facts, "classes": sorted(self.classes), "options": self.options}
+        return json.dumps(told, sort_keys=True).encode() + b"\n"
 
 
 def key_of(facts: Mapping[str, Any]) -> str:
@@ -54,9 +68,7 @@ def write(folder: Path, artifact: Artifact) -> Path:
     path = path_of(folder, artifact.facts)
     folder.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".part")
-    draft.write_bytes(
-        _MAGIC + artifact.sha256.encode() + b"\n" + _head(artifact.facts, artifact.classes) + artifact.payload
-    )
+    draft.write_bytes(_MAGIC + artifact.sha256.encode() + b"\n" + artifact.head + artifact.payload)
     draft.replace(path)
     return path
 
@@ -80,14 +92,32 @@ def read(folder: Path, facts: Mapping[str, Any]) -> Artifact | None:
     return artifact
 
 
-def _head(facts: Mapping[str, Any], classes: tuple[str, ...]) -> bytes:
-    told = {"facts": {name: str(facts.get(name, "")) for name in KEYS}, "classes": sorted(classes)}
-    return json.dumps(told, sort_keys=True).encode() + b"\n"
+def differences(folder: Path, facts: Mapping[str, Any]) -> dict[str, tuple[str, str]] | None:
+    """Return which of these facts, as tuned and as given, the nearest artifact does not fit; None where there is none.
+
+    Facts that are not given fit. Only the first lines are read; a file whose lines are others is no artifact.
+    """
+    given = {name: str(facts[name]) for name in KEYS if name in facts}
+    known = [found for path in sorted(folder.glob(f"*{SUFFIX}")) if (found := _facts_of(path)) is not None]
+    unfit = [
+        {name: (str(each.get(name, "")), here) for name, here in given.items() if str(each.get(name, "")) != here}
+        for each in known
+    ]
+    return min(unfit, key=len, default=None)
+
+
+def _facts_of(path: Path) -> dict[str, Any] | None:
+    try:
+        with path.open("rb") as file:
+            magic, _sha256, head = (file.readline(_MAX_HEAD_BYTES) for _ in range(3))
+        return dict(json.loads(head)["facts"]) if magic == _MAGIC else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _parsed(name: str, head: bytes, payload: bytes) -> Artifact:
     try:
         told = json.loads(head)
-        return Artifact(told["facts"], tuple(told["classes"]), payload)
+        return Artifact(told["facts"], tuple(told["classes"]), payload, str(told["options"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ModelUnusable(name, "its first lines cannot be read") from error

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import hashlib
+import logging
+from collections.abc import Callable, Collection
 
 import torch
 
+from engine.device.memory import is_memory
+from engine.device.sticky import is_poisoned
+from engine.kernels.captured import Captures
+from engine.kernels.compiler import Compiler, Missing, inductor, many_classes, reading_only
 from engine.kernels.port import Call, Group, Inputs
 
-__all__ = ["MODES", "Compiled"]
+__all__ = ["Compiled", "class_of"]
 
-MODES: Mapping[str, Mapping[str, Any]] = {
-    "serve": {"max_autotune": False, "coordinate_descent_tuning": False},
-    "tune": {"max_autotune": True, "coordinate_descent_tuning": True},
-}
-"""Options of the compiler. What tuning found is read from its cache when serving, so serving measures nothing."""
-WARM_UPS = 3
-"""Calls before a capture: libraries choose and allocate at the first ones (torch's documentation of CUDA graphs)."""
-
-Compiler = Callable[[Call], Call]
+_LOGGER = logging.getLogger(__name__)
+Runs = Callable[[Inputs], torch.Tensor]
 
 
 class Compiled:
     """Compiles each group once, and captures it where the tensors are on CUDA. One thread uses it.
 
-    ``sha256`` names the artifact that torch's caches were filled from.
+    ``sha256`` names the artifact that torch's caches were filled from, ``tuned`` the classes that it holds and
+    ``options`` how they were compiled; all others are compiled without measuring. So is one of them that the caches do
+    not hold after all, and ``sha256`` is another from then on. With ``is_tuning`` everything is compiled with these
+    options, and ``made`` are the classes that were.
     """
 
-    def __init__(self, sha256: str, mode: str = "serve", compiler: Compiler | None = None) -> None:
-        self.sha256 = sha256
-        self._compiler = compiler or _inductor(mode)
-        self._ready: dict[Group, _Graph | _Plain] = {}
-        self._pool: Any = None
+    def __init__(
+        self,
+        sha256: str,
+        options: str = "plain",
+        tuned: Collection[str] = (),
+        *,
+        is_tuning: bool = False,
+        compiler: Compiler = inductor,
+    ) -> None:
+        self.sha256, self.options = sha256, options
+        self.made: set[str] = set()
+        self.uncaptured: set[str] = set()
+        """Classes that CUDA would not capture, and why; they are launched operation by operation."""
+        self._tuned, self._is_tuning, self._compiler = frozenset(tuned), is_tuning, compiler
+        self._artifact, self._missing = sha256, set[str]()
+        self._captures = Captures()
+        self._ready: dict[Group, Runs] = {}
 
     def ready(self, group: Group) -> bool:
         """Tell whether the group was prepared."""
@@ -40,14 +53,11 @@ class Compiled:
 
     def prepare(self, group: Group, call: Call, inputs: Inputs) -> None:
         """Compile for these shapes, call it until nothing is chosen any more, and capture it."""
-        compiled = self._compiler(call)
-        for _ in range(WARM_UPS):
-            compiled(**inputs)
-        if not all(each.is_cuda for each in inputs.values()):
-            self._ready[group] = _Plain(compiled)
-            return
-        self._pool = self._pool or torch.cuda.graph_pool_handle()
-        self._ready[group] = _Graph(compiled, inputs, self._pool)
+        name = class_of(group, inputs)
+        with many_classes():
+            compiled = self._compiled(name, call, inputs)
+            self._ready[group] = self._captured(name, compiled, inputs)
+        self.made.add(name)
 
     def run(self, group: Group, call: Call, inputs: Inputs) -> torch.Tensor:
         """Run what was prepared; a group that was not is prepared first."""
@@ -57,40 +67,54 @@ class Compiled:
 
     def forget(self, checkpoint: str) -> None:
         """Give back the kernels of the groups that name a checkpoint: they hold its weights."""
-        self._ready = {group: each for group, each in self._ready.items() if checkpoint not in group}
+        leaving = [group for group in self._ready if checkpoint in group]
+        if leaving and torch.cuda.is_initialized():
+            torch.cuda.synchronize()  # what is captured may still run
+        for group in leaving:
+            del self._ready[group]
+
+    def _compiled(self, name: str, call: Call, inputs: Inputs) -> Call:
+        """Compile, by calling it for the first time."""
+        if name in self._tuned - self._missing and not self._is_tuning:
+            tuned = self._compiler(call, self.options)
+            try:
+                with reading_only():
+                    tuned(**inputs)
+            except Missing:
+                _LOGGER.warning("the tuned kernels of %s cannot be read; its kernels are chosen by rules", name)
+                self._missing.add(name)
+                self.sha256 = _without(self._artifact, self._missing)
+            else:
+                return tuned
+        compiled = self._compiler(call, self.options if self._is_tuning else "plain")
+        compiled(**inputs)
+        return compiled
+
+    def _captured(self, name: str, call: Call, inputs: Inputs) -> Runs:
+        if all(each.is_cuda for each in inputs.values()):
+            try:
+                return self._captures.capture(call, inputs)
+            except RuntimeError as error:
+                if is_memory(error) or is_poisoned(error):
+                    raise
+                _LOGGER.warning("%s cannot be captured and is launched by operations: %s", name, error)
+                self.uncaptured.add(f"{name}: {error}")
+        return lambda given: call(**given)
 
 
-class _Plain:
-    """A compiled call that is launched operation by operation."""
+def class_of(group: Group, inputs: Inputs) -> str:
+    """Return what a group's kernels depend on beside the networks' layout: which call it is, and each tensor's shape.
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
-
-    def __call__(self, inputs: Inputs) -> torch.Tensor:
-        return self._call(**inputs)
-
-
-class _Graph:
-    """A captured call. Its inputs are copied into buffers of its own, its output lies in another."""
-
-    def __init__(self, call: Call, inputs: Inputs, pool: Any) -> None:
-        self._inputs = {name: each.clone() for name, each in inputs.items()}
-        torch.cuda.synchronize()
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool=pool):
-            self._output = call(**self._inputs)
-
-    def __call__(self, inputs: Inputs) -> torch.Tensor:
-        for name, own in self._inputs.items():
-            own.copy_(inputs[name])
-        self._graph.replay()
-        return self._output
+    Checkpoints of one architecture share it; their weights are no part of the kernels.
+    """
+    shapes = (f"{name}={_kind(each)}" for name, each in sorted(inputs.items()))
+    return " ".join((str(group[0]), *shapes))
 
 
-def _inductor(mode: str) -> Compiler:
-    options = dict(MODES[mode])
+def _without(artifact: str, missing: Collection[str]) -> str:
+    """Return what names kernels of an artifact of which these classes are chosen by rules instead."""
+    return hashlib.sha256("\n".join((artifact, "plain", *sorted(missing))).encode()).hexdigest()
 
-    def compiler(call: Call) -> Call:
-        return torch.compile(call, dynamic=False, fullgraph=True, options=options)
 
-    return compiler
+def _kind(tensor: torch.Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')}[{','.join(map(str, tensor.shape))}]"

@@ -33,7 +33,7 @@ class Kernels(Protocol):
         ...
 
     def run(self, group: Group, call: Call, inputs: Inputs) -> torch.Tensor:
-        """Return what the call gives; the tensor is the caller's until the next run of the group."""
+        """Return what the call gives; no later run writes to it."""
         ...
 
     def forget(self, checkpoint: str) -> None:

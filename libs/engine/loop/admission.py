@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from threading import Condition
 from typing import Generic, TypeVar
 
@@ -18,6 +20,7 @@ USUAL = 50
 """Priority of those that name none."""
 _SHARE_OF_OTHERS = 0.75
 """Of the memory; the rest is kept for those on whom a person waits."""
+_FRESH_S = 1.0
 
 
 @dataclass
@@ -48,13 +51,13 @@ class WaitingRoom(Generic[T]):
         self._bytes = 0
 
     def enter(self, request: T, size_bytes: int, priority: int = USUAL) -> None:
-        """Let ``request`` in. Raises ``QueueFull``; where it is its size, the limit told is how many are in."""
+        """Let ``request`` in. Raises ``QueueFull``."""
         with self._changed:
             waiting = len(self._places)
             if waiting >= self._limit:
                 raise QueueFull(waiting, self._limit)
             if waiting and self._bytes + size_bytes > self._limit_bytes:
-                raise QueueFull(waiting, waiting)
+                raise QueueFull(self._bytes + size_bytes, self._limit_bytes, "bytes of requests would wait")
             self._places[request] = _Place(size_bytes, priority)
             self._bytes += size_bytes
             self._changed.notify_all()
@@ -109,32 +112,46 @@ class WaitingRoom(Generic[T]):
 class Memory:
     """Starts a job only where all started ones and it find memory even if none of them has taken any yet.
 
-    A job beside which nothing runs may always start: the device itself will tell.
+    A job beside which nothing runs may always start: the device itself will tell. What is free is asked for only when
+    somebody wants to know, and again when it has changed or some time has passed: systems and drivers are slow to say,
+    and the device's thread asks before every unit.
     """
 
-    def __init__(self, free_bytes: Callable[[], int]) -> None:
+    def __init__(self, free_bytes: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
         self._free_bytes = free_bytes
+        self._clock = clock
         self._started: dict[Job, int] = {}
+        self._free = 0
+        self._old_s = -inf
+        """When what is known to be free is to be asked for again."""
 
     def started(self, job: Job) -> None:
         """Count what ``job`` takes."""
         self._started[job] = job.memory_bytes
+        self.changed()
 
     def left(self, job: Job) -> None:
         """Count it no more."""
         self._started.pop(job, None)
+        self.changed()
+
+    def changed(self) -> None:
+        """Ask again what is free: something was loaded, or will have been by then."""
+        self._old_s = -inf
 
     def gate(self) -> Callable[[Job], bool]:
         """Return the question whether a job may start, for as long as nothing else has run."""
         held = sum(self._started.values())
-        free: list[int] = []  # asked for at the first question, because drivers are slow to say
 
         def may_start(job: Job) -> bool:
             if not self._started:
                 return True
-            if not free:
-                free.append(self._free_bytes())
             share = 1.0 if job.priority >= INTERACTIVE else _SHARE_OF_OTHERS
-            return held + job.memory_bytes <= free[0] * share
+            return held + job.memory_bytes <= self._known_free() * share
 
         return may_start
+
+    def _known_free(self) -> int:
+        if self._clock() >= self._old_s:
+            self._free, self._old_s = self._free_bytes(), self._clock() + _FRESH_S
+        return self._free

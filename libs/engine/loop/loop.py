@@ -25,6 +25,8 @@ __all__ = ["Loop"]
 
 _LOGGER = logging.getLogger(__name__)
 _LONGEST_UNIT_S = 10.0
+_SHARE_OF_LOADING = 0.5
+"""Of the time that loading may take, before who waits for a reader that hangs is told: whoever watches comes later."""
 
 
 class Loop:
@@ -47,6 +49,7 @@ class Loop:
     ) -> None:
         self._make = drawer
         self._phases = phases
+        self._longest_wait_s = phases.limits.load * _SHARE_OF_LOADING
         self._fatal = fatal
         self._make_policy = policy
         self._clock = clock
@@ -103,16 +106,30 @@ class Loop:
         self._take_messages()
         now_s = self._clock()
         self._roster.expire(now_s)
+        self._roster.end_stuck(time.monotonic() - self._longest_wait_s)
         if batch := self._policy.choose(self._roster.jobs(), now_s, self._roster.gate()):
             self._run_units([self._roster.of(job) for job in batch])
+        elif not self._end:
+            self._rest()
 
     def _take_messages(self) -> None:
         with suppress(Empty):
             while True:
                 self._messages.get_nowait()()
-        if not self._roster and not self._end:
-            self._phases.enter("idle")
-            self._messages.get()()
+
+    def _rest(self) -> None:
+        """Sleep until there is news, or what is waited for has not got on for too long."""
+        waiting = self._roster.waiting()
+        self._phases.enter("load" if waiting else "idle", [job.id for job in waiting])
+        moved_s = min((each.moved_s for each in waiting.values()), default=None)
+        left_s = None if moved_s is None else max(0.0, moved_s + self._longest_wait_s - time.monotonic())
+        with suppress(Empty):
+            self._messages.get(timeout=left_s)()
+
+    def _await(self, started: Started) -> None:
+        """Be woken when its next unit can run."""
+        if started.job.unit.waits is not None:
+            started.job.unit.waits.add_done_callback(lambda _: self._messages.put(_go_on))
 
     def _begin(self, entry: Entry) -> None:
         if self._end:
@@ -120,7 +137,7 @@ class Loop:
         if entry.mailbox.is_ended:
             return
         try:
-            self._roster.add(entry, self._drawer.begin(entry.prepared), self._clock())
+            self._await(self._roster.add(entry, self._drawer.begin(entry.prepared), self._clock()))
         except Exception as error:
             entry.mailbox.end(error)
 
@@ -128,7 +145,9 @@ class Loop:
         jobs = [each.job for each in batch]
         # A GPU tells of an error, or hangs, one step late: whoever may still be running is named, too.
         ids = dict.fromkeys([*(job.id for job in jobs), *getattr(self._drawer, "queued", ())])
-        self._phases.enter(jobs[0].unit.phase, list(ids))
+        unit = jobs[0].unit
+        kind = unit.group if unit.kind is None else unit.kind
+        self._phases.enter(unit.phase, list(ids), kind)
         self._roster.start(batch)
         began_s = self._clock()
         outcomes = self._drawer.run([each.work for each in batch])
@@ -136,6 +155,8 @@ class Loop:
         self._policy.ran(jobs, now_s - began_s, now_s)
         for each, outcome in zip(batch, outcomes, strict=True):
             self._pass_on(each, outcome)
+        if _went_well(outcomes) and (_has_finished(outcomes[0]) or jobs[0].unit.remaining < unit.remaining):
+            self._phases.took(unit.phase, kind, now_s - began_s)  # but not where it was put off
 
     def _pass_on(self, started: Started, outcome: Outcome) -> None:
         if isinstance(outcome, Exception):
@@ -148,6 +169,7 @@ class Loop:
             started.entry.mailbox.put(news)
         try:
             started.job.unit = started.work.next
+            self._await(started)
         except Exception as error:
             self._roster.end(started, error)
 
@@ -167,3 +189,15 @@ class Loop:
             while True:
                 self._messages.get_nowait()()
         self._roster.end_all(self._end)
+
+
+def _went_well(outcomes: Sequence[Outcome]) -> bool:
+    return not any(isinstance(outcome, Exception) for outcome in outcomes)
+
+
+def _has_finished(outcome: Outcome) -> bool:
+    return not isinstance(outcome, Exception) and any(isinstance(news, Finished) for news in outcome)
+
+
+def _go_on() -> None:
+    """The message that only wakes."""

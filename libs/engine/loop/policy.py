@@ -28,7 +28,7 @@ class Chooser(Protocol):
     """What the loop asks before every unit; ``Policy`` is the one that serves."""
 
     def choose(self, jobs: Sequence[Job], now_s: float, may_start: Callable[[Job], bool]) -> list[Job]:
-        """Return the jobs whose next units are to run now as one batch; none when none may run."""
+        """Return the jobs whose next units are to run now as one batch; none when none may or can run."""
         ...
 
     def ran(self, batch: Sequence[Job], took_s: float, now_s: float) -> None:
@@ -67,13 +67,13 @@ class Policy:
     def choose(self, jobs: Sequence[Job], now_s: float, may_start: Callable[[Job], bool]) -> list[Job]:
         """See ``Chooser``."""
         self._shares.present(job.project for job in jobs)
-        ready = [job for job in jobs if job.started or may_start(job)]
+        ready = [job for job in jobs if job.unit.is_ready and (job.started or may_start(job))]
         if not ready:
             return []
         lead = self._lead(ready, now_s)
         if overtaken := self._overtaken(lead, ready, now_s):
             return self._filled(overtaken, ready, now_s)
-        if lead is not self._running:
+        if lead is not self._running and not self._only_fills_in(jobs, ready):
             self._running, self._turn = lead, 0
         batch = self._filled(lead, ready, now_s)
         companion = self._companion(lead, batch, ready, now_s)
@@ -92,6 +92,10 @@ class Policy:
         best = min(ready, key=lambda job: self._rank(job, now_s))
         running = self._running if self._running in ready else None
         return running if running and not self._yields(running, best, now_s) else best
+
+    def _only_fills_in(self, jobs: Sequence[Job], ready: Sequence[Job]) -> bool:
+        """Tell whether the running job waits for what is read, and goes on when that is there."""
+        return self._running in jobs and self._running not in ready
 
     def _yields(self, running: Job, best: Job, now_s: float) -> bool:
         """Tell whether the running job gives way to the best of the others."""

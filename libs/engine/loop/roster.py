@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from math import ceil
 
-from engine.errors import QueueFull
+from engine.errors import ModelUnusable, QueueFull
 from engine.loop.admission import Memory, WaitingRoom
 from engine.loop.entry import Entry, Started
 from engine.loop.job import Job
-from engine.work import Work
+from engine.work import Wait, Work
 
 __all__ = ["Roster"]
 
@@ -37,21 +38,29 @@ class Roster:
         """Return whose job it is."""
         return self._by_job[job]
 
+    def waiting(self) -> dict[Job, Wait]:
+        """Return those whose next unit cannot run yet, and what they wait for."""
+        waits = {job: job.unit.waits for job in self._by_job}
+        return {job: each for job, each in waits.items() if each is not None and not each.done()}
+
     def gate(self) -> Callable[[Job], bool]:
         """Return the question whether a job may start now."""
         return self._memory.gate()
 
-    def add(self, entry: Entry, work: Work, now_s: float) -> None:
+    def add(self, entry: Entry, work: Work, now_s: float) -> Started:
         """Take a work in that has just begun."""
         try:
             job = _job(entry, work, now_s)
         except Exception:
             _close(work)
             raise
-        self._by_job[job] = self._by_entry[entry] = Started(entry, work, job)
+        started = self._by_job[job] = self._by_entry[entry] = Started(entry, work, job)
+        return started
 
-    def start(self, batch: Iterable[Started]) -> None:
-        """Say that the first units of those that have not started run now."""
+    def start(self, batch: Sequence[Started]) -> None:
+        """Say that the next units of these run now."""
+        if any(each.job.unit.phase != "step" for each in batch):  # steps take what they leave
+            self._memory.changed()
         for each in batch:
             if not each.job.started:
                 each.job.started = True
@@ -76,9 +85,15 @@ class Roster:
     def expire(self, now_s: float) -> None:
         """End those that have waited too long for their first unit."""
         for started in list(self._by_job.values()):
-            if not started.job.started and now_s - started.entry.arrived_s > self._waiting_s:
-                waiting = len(self._room)
-                self.end(started, QueueFull(waiting, waiting))
+            waited_s = now_s - started.entry.arrived_s
+            if not started.job.started and waited_s > self._waiting_s:
+                self.end(started, QueueFull(ceil(waited_s), self._waiting_s, "seconds passed before this could begin"))
+
+    def end_stuck(self, before_s: float) -> None:
+        """End those that wait for what has not got on since ``before_s``, of ``time.monotonic``."""
+        for job, waits in self.waiting().items():
+            if waits.moved_s <= before_s:
+                self.end(self.of(job), ModelUnusable(waits.model, "its files are being read and that does not get on"))
 
     def _release(self, started: Started) -> None:
         del self._by_job[started.job], self._by_entry[started.entry]

@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelUnusable, Refused
+from engine.models.absent import absent
 from engine.models.entry import Entry
 
-__all__ = ["ABOUT", "KINDS", "About", "Catalogue", "valid_name", "write_about"]
+__all__ = ["ABOUT", "KINDS", "About", "Catalogue", "entry_of", "valid_name", "write_about"]
 
 KINDS = ("checkpoint", "refiner", "lora", "ip-adapter", "image-encoder", "controlnet", "embedding")
 ABOUT = "model.json"
@@ -36,11 +36,14 @@ class Catalogue:
         """Return why each model that cannot be listed cannot."""
         return [each for each in self._read() if isinstance(each, ModelUnusable)]
 
-    def entry(self, name: str) -> Entry:
-        """Return a model by name. Raises ``Refused`` with the nearest name, ``ModelUnusable`` for a damaged one."""
+    def entry(self, name: str, kind: str | None = None) -> Entry:
+        """Return a model by name. Raises ``Refused`` where there is none, ``ModelUnusable`` for a damaged one.
+
+        ``kind`` is what is wanted, for what to say then; whoever asks compares it with that of the model.
+        """
         if not _NAME.fullmatch(name) or not (self.folder / name / ABOUT).is_file():
-            raise Refused("model", name, self._instead(name))
-        return _entry(self.folder / name)
+            raise absent(name, kind, self.entries())
+        return entry_of(self.folder / name)
 
     def tokenizer_folders(self, name: str) -> list[Path]:
         """Return where a checkpoint's tokenizers lie, in the order of its text encoders."""
@@ -50,13 +53,6 @@ class Catalogue:
     def _read(self) -> list[Entry | ModelUnusable]:
         folders = [path.parent for path in sorted(self.folder.glob(f"*/{ABOUT}"))]
         return [_entry_or_error(folder) for folder in folders if _NAME.fullmatch(folder.name)]
-
-    def _instead(self, name: str) -> str:
-        names = [each.name for each in self.entries()]
-        if not names:
-            return f"no model is installed in {self.folder}; `continuity models pull sdxl` installs one"
-        nearest = get_close_matches(name, names, n=1, cutoff=0.0)
-        return f"did you mean {nearest[0]!r}? Installed: {', '.join(names)}"
 
 
 @dataclass(frozen=True)
@@ -86,12 +82,13 @@ def valid_name(name: str) -> str:
 
 def _entry_or_error(folder: Path) -> Entry | ModelUnusable:
     try:
-        return _entry(folder)
+        return entry_of(folder)
     except ModelUnusable as error:
         return error
 
 
-def _entry(folder: Path) -> Entry:
+def entry_of(folder: Path) -> Entry:
+    """Return what a model's folder says that it is. Raises ``ModelUnusable``."""
     said = _said(folder)
     try:
         entry = Entry(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,9 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EngineError, Refused
+from engine.errors import EngineError, ModelUnusable, Refused
 from engine.models.catalogue import Catalogue
 from engine.models.entry import Entry
+from engine.models.terms import UNKNOWN, Terms, how_to_state
+from engine.models.transfer import Told
 from engine.models.verification import verified
 
 __all__ = ["main"]
@@ -47,6 +50,14 @@ class _Said:
         sys.stdout.write((json.dumps(document, ensure_ascii=False) if self._as_json else text) + "\n")
         sys.stdout.flush()
 
+    def progress(self, told: Told) -> None:
+        share = told.done_bytes / max(1, told.total_bytes)
+        self.say({"progress": asdict(told)}, f"{told.name}  {share:4.0%}  {told.file}")
+
+    def note(self, text: str) -> None:
+        """Advice, for people alone."""
+        sys.stderr.write(f"{text}\n")
+
     def failed(self, error: Exception, code: int) -> int:
         if self._as_json:
             field = getattr(error, "field", None)
@@ -58,13 +69,9 @@ class _Said:
 
 def _pull(given: argparse.Namespace, said: _Said) -> None:
     from engine.models.hub import Hub  # noqa: PLC0415 - takes a second, and only this command talks to a hub
-    from engine.models.pull import Told, pull  # noqa: PLC0415
+    from engine.models.pull import pull  # noqa: PLC0415
 
-    def told(progress: Told) -> None:
-        share = progress.done_bytes / max(1, progress.total_bytes)
-        said.say({"progress": asdict(progress)}, f"{progress.name}  {share:4.0%}  {progress.file}")
-
-    entries = pull(given.folder, given.name, Hub(), told)
+    entries = pull(given.folder, given.name, Hub(), said.progress)
     for entry in entries:
         _show(entry, said)
     if not entries:
@@ -80,24 +87,38 @@ def _list(given: argparse.Namespace, said: _Said) -> None:
 
 
 def _adopt(given: argparse.Namespace, said: _Said) -> None:
-    from engine.models.adoption import Terms, adopt  # noqa: PLC0415 - torch takes seconds
+    from engine.models.adoption import adopt  # noqa: PLC0415 - torch takes seconds
+    from engine.models.elsewhere import adopt_from, is_address  # noqa: PLC0415
 
     terms = Terms(given.licence, given.commercial)
-    _show(adopt(given.folder, given.path.resolve(), given.name, terms, given.like), said)
+    if is_address(given.path):
+        how: dict[str, Any] = {"fetcher": shlex.split(given.fetcher), "told": said.progress}
+        entry = adopt_from(given.folder, given.path, given.name, terms, **how, like=given.like)
+    else:
+        entry = adopt(given.folder, Path(given.path).resolve(), given.name, terms, given.like)
+    _show(entry, said)
+    if entry.licence == UNKNOWN:
+        said.note(f"{entry.name}: its licence is unknown; to state it: {how_to_state(entry.name)}")
 
 
 def _verify(given: argparse.Namespace, said: _Said) -> int:
     catalogue = Catalogue(given.folder)
-    names = given.names or [each.name for each in catalogue.entries()]
-    bad = 0
-    for name in names:
-        try:
-            verified(catalogue.entry(name))
-            said.say({"verified": {"name": name, "ok": True}}, f"{name}  as installed")
-        except EngineError as error:
-            bad += 1
-            said.say({"verified": {"name": name, "ok": False, "reason": str(error)}}, f"{name}  DAMAGED  {error}")
-    return FAILED if bad else 0
+    damaged = {error.name: error for error in catalogue.damaged()}
+    wanted = given.names or sorted([*damaged, *(each.name for each in catalogue.entries())])
+    found = {name: damaged.get(name) or catalogue.entry(name) for name in wanted}
+    return max([_verified(name, each, said) for name, each in found.items()], default=0)
+
+
+def _verified(name: str, found: Entry | ModelUnusable, said: _Said) -> int:
+    try:
+        if isinstance(found, ModelUnusable):
+            raise found
+        verified(found)
+    except ModelUnusable as error:
+        said.say({"verified": {"name": name, "ok": False, "reason": str(error)}}, f"{name}  DAMAGED  {error}")
+        return FAILED
+    said.say({"verified": {"name": name, "ok": True}}, f"{name}  as installed")
+    return 0
 
 
 def _remove(given: argparse.Namespace, said: _Said) -> None:
@@ -139,11 +160,12 @@ def _parser() -> argparse.ArgumentParser:
     command("pull", "Fetch a published model from the hub.").add_argument("name")
     command("list", "List what is installed.")
     adopting = command("adopt", "Take in a diffusers folder or a safetensors file of your own.")
-    adopting.add_argument("path", type=Path)
+    adopting.add_argument("path", help="a file, a folder, or with a fetcher the address of one in a store")
     adopting.add_argument("name")
-    adopting.add_argument("--licence", default="unknown", help="what its licence is called")
+    adopting.add_argument("--licence", default=UNKNOWN, help="what its licence is called")
     adopting.add_argument("--commercial", action="store_true", help="its licence permits commercial use")
     adopting.add_argument("--like", type=Path, help="a diffusers folder with the configurations of this checkpoint")
+    adopting.add_argument("--fetcher", default="", help="a program that fetches an address into a folder")
     command("verify", "Compare installed files with their hashes.").add_argument("names", nargs="*")
     command("remove", "Remove an installed model.").add_argument("name")
     tiny = command("tiny", "Make a small model of random weights.")

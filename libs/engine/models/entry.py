@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -49,10 +49,11 @@ def decides(name: str) -> bool:
     return last.endswith(_DECIDING) and not last.startswith(_FOR_PEOPLE)
 
 
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, read in pieces."""
+def file_sha256(path: Path, moved: Callable[[], None] = lambda: None) -> str:
+    """Return the SHA-256 of a file, read in pieces; ``moved`` is told of each."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(_CHUNK_BYTES):
             digest.update(piece)
+            moved()
     return digest.hexdigest()

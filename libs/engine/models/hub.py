@@ -21,23 +21,12 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import disable_progress_bars
 
-from engine.errors import EngineError
 from engine.models.entry import file_sha256
+from engine.models.transfer import PullFailed
 
 __all__ = ["Hub", "PullFailed", "RemoteFile"]
 
 _DENIED = (401, 403)
-
-
-@dataclass(eq=False)
-class PullFailed(EngineError):
-    """A model could not be fetched; ``reason`` says what to do."""
-
-    name: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.name} could not be fetched: {self.reason}"
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 
@@ -11,59 +13,115 @@ from engine.checkpoint import Checkpoint
 from engine.errors import EngineError, ModelUnusable, OutOfMemory, Refused
 from engine.models.catalogue import Catalogue
 from engine.models.entry import Entry, sha256_of
-from engine.models.loading import load
+from engine.models.files import Read
+from engine.models.loading import Loading
 from engine.models.weights import parameters
 
 __all__ = ["Models"]
 
 LOADABLE = ("checkpoint", "refiner")
+_REPLACED = "it was replaced while in use; ask again when what draws with the old one is done"
+
+
+class _OnItsWay(NamedTuple):
+    loading: Loading
+    wanted_bytes: int
 
 
 @dataclass
 class Models:
-    """At most ``budget_bytes`` of weights on one device. Belongs to the device's thread; it holds no locks."""
+    """At most ``budget_bytes`` of weights on one device. Belongs to the device's thread; it holds no locks.
+
+    ``read`` is how bytes come from files.
+    """
 
     catalogue: Catalogue
     device: torch.device | str
     dtype: torch.dtype
     budget_bytes: int
+    read: Read = os.preadv
     _loaded: OrderedDict[str, Checkpoint] = field(default_factory=OrderedDict, init=False)
+    _loading: dict[str, _OnItsWay] = field(default_factory=dict, init=False)
     _held: Counter[str] = field(default_factory=Counter, init=False)
 
     def checkpoint(self, name: str) -> Checkpoint:
-        """Return a checkpoint or refiner, loaded if it is not as it is installed now. Raises ``EngineError``.
+        """Return a checkpoint or refiner, waiting while it is loaded if it is not as it is installed now.
 
-        It may be gone after the next call with another name; ``hold`` keeps it.
+        It may be gone after the next call with another name; ``hold`` keeps it. Raises ``EngineError``.
+        """
+        checkpoint = self.hold(name)
+        self.release(name)
+        return checkpoint
+
+    def hold(self, name: str) -> Checkpoint:
+        """Return a checkpoint, waiting if need be, that stays until ``release`` was called as often as this."""
+        found = self.open(name)
+        try:
+            while isinstance(found, Loading):
+                found = self.advance(found) or found
+        except Exception:
+            self.release(name)
+            raise
+        return found
+
+    def open(self, name: str) -> Checkpoint | Loading:
+        """Return a checkpoint, or its loading, which is shared, and on which ``advance`` is to be called.
+
+        Either stays until ``release``; a loading that nobody waits for any more ends. Raises ``EngineError``.
         """
         entry = self.catalogue.entry(name)
         if name in self._loaded and not self._is_loaded(entry):
             self._give_up(name)
-        if name not in self._loaded:
-            self._load(entry)
-        self._loaded.move_to_end(name)
-        return self._loaded[name]
-
-    def hold(self, name: str) -> Checkpoint:
-        """Return a checkpoint that stays until ``release`` was called as often as this."""
-        checkpoint = self.checkpoint(name)
+        found = self._loaded.get(name) or self._joined(entry)
         self._held[name] += 1
+        if name in self._loaded:
+            self._loaded.move_to_end(name)
+        return found
+
+    def advance(self, loading: Loading) -> Checkpoint | None:
+        """Take one short step, or wait for it; return the checkpoint when it is there. Raises ``EngineError``."""
+        name = loading.entry.name
+        try:
+            checkpoint = loading.advance()
+        finally:
+            if loading.has_ended and name in self._loading and self._loading[name].loading is loading:
+                del self._loading[name]
+                if loading.checkpoint is not None:
+                    self._loaded[name] = loading.checkpoint
         return checkpoint
 
     def release(self, name: str) -> None:
-        """Take back one ``hold``."""
+        """Take back one ``hold`` or ``open``."""
         self._held[name] -= 1
-        if self._held[name] <= 0:
-            del self._held[name]
+        if self._held[name] > 0:
+            return
+        del self._held[name]
+        if left := self._loading.pop(name, None):
+            left.loading.close()
 
     def drop(self, name: str) -> None:
         """Forget a checkpoint that nobody holds, so that the next call reads it from disk."""
         if name not in self._held:
             self._loaded.pop(name, None)
 
+    def give_up(self) -> None:
+        """Forget every checkpoint that nobody holds."""
+        for name in list(self._loaded):
+            self.drop(name)
+
+    def has(self, checkpoint: Checkpoint) -> bool:
+        """Tell whether this very one is in memory, whatever is installed under its name by now."""
+        return self._loaded.get(checkpoint.name) is checkpoint
+
     @property
     def loaded(self) -> list[str]:
         """What is in memory as it is installed now, the longest unused first."""
         return [name for name in self._loaded if self._is_installed(name)]
+
+    @property
+    def underway(self) -> list[str]:
+        """What is being loaded."""
+        return list(self._loading)
 
     @property
     def used_bytes(self) -> int:
@@ -82,27 +140,29 @@ class Models:
 
     def _give_up(self, name: str) -> None:
         if name in self._held:
-            raise ModelUnusable(
-                name, "it was replaced while in use; ask again when what draws with the old one is done"
-            )
+            raise ModelUnusable(name, _REPLACED)
         del self._loaded[name]
 
-    def _load(self, entry: Entry) -> None:
+    def _joined(self, entry: Entry) -> Loading:
+        if underway := self._loading.get(entry.name):
+            if sha256_of(underway.loading.entry.files) != sha256_of(entry.files):
+                raise ModelUnusable(entry.name, _REPLACED)
+            return underway.loading
         if entry.kind not in LOADABLE:
             raise Refused("checkpoint", entry.name, f"it is of the kind {entry.kind}; a checkpoint is wanted")
         wanted = _bytes(entry, self.dtype)
         self._make_room(wanted)
-        try:
-            self._loaded[entry.name] = load(entry, self.device, self.dtype)
-        except torch.OutOfMemoryError as error:
-            raise OutOfMemory("load", wanted, max(0, self.budget_bytes - self.used_bytes)) from error
+        loading = Loading(entry, self.device, self.dtype, self.read)
+        self._loading[entry.name] = _OnItsWay(loading, wanted)
+        return loading
 
     def _make_room(self, wanted: int) -> None:
-        kept = sum(self._loaded[name].weight_bytes for name in self._held)
+        underway = sum(each.wanted_bytes for each in self._loading.values())
+        kept = underway + sum(self._loaded[name].weight_bytes for name in self._held if name in self._loaded)
         if kept + wanted > self.budget_bytes:
             raise OutOfMemory("load", wanted, max(0, self.budget_bytes - kept))
         for name in [each for each in self._loaded if each not in self._held]:
-            if self.used_bytes + wanted <= self.budget_bytes:
+            if underway + self.used_bytes + wanted <= self.budget_bytes:
                 return
             del self._loaded[name]
 
@@ -110,4 +170,4 @@ class Models:
 def _bytes(entry: Entry, dtype: torch.dtype) -> int:
     """Return what a checkpoint's weights will take, from the headers of its files."""
     files = [entry.path / name for name in entry.files if name.endswith(".safetensors")]
-    return sum(parameters(path) for path in files) * dtype.itemsize
+    return sum(parameters(entry.name, path) for path in files) * dtype.itemsize

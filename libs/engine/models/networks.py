@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -13,7 +13,10 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from engine.errors import ModelUnusable
 
-__all__ = ["COMPONENTS", "TEXT_ENCODERS", "build", "configuration", "require_finite"]
+__all__ = ["COMPONENTS", "TEXT_ENCODERS", "configuration", "empty", "filled", "fitted", "require_finite"]
+
+T = TypeVar("T", bound=Any)
+"""A tensor, or what stands for one that was not read yet."""
 
 TEXT_ENCODERS: dict[str, Any] = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection}
 COMPONENTS: dict[str, Any] = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, **TEXT_ENCODERS}
@@ -35,25 +38,6 @@ def configuration(name: str, folder: Path, file: str = "config.json") -> dict[st
     return found
 
 
-def build(
-    name: str,
-    component: str,
-    settings: Mapping[str, Any],
-    tensors: Mapping[str, torch.Tensor],
-    *,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Any:
-    """Return a network in evaluation mode with its weights on the device. ``name`` is what errors call the model."""
-    network = _empty(name, component, settings)
-    weights = _fitted(name, component, network, tensors)
-    network.load_state_dict(
-        {key: tensor.to(device=device, dtype=dtype, copy=True) for key, tensor in weights.items()}, assign=True
-    )
-    _place_positions(network, device)
-    return network.eval().requires_grad_(False)
-
-
 def require_finite(name: str, component: str, network: Any) -> None:
     """Refuse NaN and infinity in the weights; one sum for each tensor shows them."""
     sums = torch.stack([each.detach().sum(dtype=torch.float32) for each in network.parameters()])
@@ -63,7 +47,8 @@ def require_finite(name: str, component: str, network: Any) -> None:
         raise ModelUnusable(name, f"{component} has weights that are not finite, {bad[0]} among them")
 
 
-def _empty(name: str, component: str, settings: Mapping[str, Any]) -> Any:
+def empty(name: str, component: str, settings: Mapping[str, Any]) -> Any:
+    """Return a network without weights. ``name`` is what errors call the model."""
     kind = COMPONENTS[component]
     try:
         with torch.device("meta"):
@@ -74,16 +59,7 @@ def _empty(name: str, component: str, settings: Mapping[str, Any]) -> Any:
         raise ModelUnusable(name, f"{component}'s configuration is not usable: {error}") from error
 
 
-def _place_positions(network: Any, device: torch.device) -> None:
-    """Fill in the one buffer that no file holds: the text encoders' count of places."""
-    for module in network.modules():
-        for key, buffer in module.named_buffers(recurse=False):
-            if buffer.is_meta:
-                places = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
-                module.register_buffer(key, places, persistent=False)
-
-
-def _fitted(name: str, component: str, network: Any, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def fitted(name: str, component: str, network: Any, tensors: Mapping[str, T]) -> dict[str, T]:
     """Return the weights by the network's own keys, all of them and no others, in its shapes."""
     wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     given = dict(_renamed(component, wanted, tensors))
@@ -98,9 +74,18 @@ def _fitted(name: str, component: str, network: Any, tensors: Mapping[str, torch
     return given
 
 
-def _renamed(
-    component: str, wanted: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
-) -> Iterator[tuple[str, torch.Tensor]]:
+def filled(network: Any, weights: Mapping[str, torch.Tensor], device: torch.device) -> Any:
+    """Return a network in evaluation mode that computes with these weights, which lie on the device already."""
+    network.load_state_dict(weights, assign=True)
+    for module in network.modules():
+        for key, buffer in module.named_buffers(recurse=False):
+            if buffer.is_meta:  # the one buffer that no file holds: the text encoders' count of places
+                places = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
+                module.register_buffer(key, places, persistent=False)
+    return network.eval().requires_grad_(False)
+
+
+def _renamed(component: str, wanted: Mapping[str, Any], tensors: Mapping[str, T]) -> Iterator[tuple[str, T]]:
     """Yield weights under today's keys: the wrapper that text encoders had, the names that old autoencoders have."""
     for key, tensor in tensors.items():
         if component in TEXT_ENCODERS:
@@ -115,7 +100,7 @@ def _renamed(
             yield key, tensor
 
 
-def _flat(key: str, tensor: torch.Tensor) -> torch.Tensor:
+def _flat(key: str, tensor: Any) -> Any:
     """Turn a 1x1 convolution into the matrix that it is."""
     return tensor[..., 0, 0] if tensor.ndim == 4 and "norm" not in key else tensor
 

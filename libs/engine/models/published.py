@@ -121,7 +121,7 @@ def published(name: str) -> Published:
     if name in PUBLISHED:
         return PUBLISHED[name]
     if "://" in name:
-        raise Refused("name", name, "other stores than the hub are not supported; copy it here and adopt it")
-    nearest = get_close_matches(name, PUBLISHED, n=1, cutoff=0.0)[0]
-    known = ", ".join(PUBLISHED)
-    raise Refused("name", name, f"did you mean {nearest!r}? Known: {known}. Adopt, not pull, files of your own")
+        raise Refused("name", name, "that is pulled by a name; `continuity models adopt` takes s3:// addresses")
+    near = get_close_matches(name, PUBLISHED, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise Refused("name", name, f"{hint}it is one of {', '.join(PUBLISHED)}. Adopt, not pull, files of your own")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from engine.models.catalogue import About, Catalogue
 from engine.models.entry import Entry, file_sha256
-from engine.models.hub import PullFailed
 from engine.models.installation import enter
 from engine.models.published import Published, Source, published
+from engine.models.transfer import PullFailed, Told, alone
 
 if TYPE_CHECKING:
     from engine.models.hub import Hub, RemoteFile
@@ -23,16 +23,6 @@ __all__ = ["Told", "pull"]
 _TOLD_BYTES = 32 * 2**20
 _TAKEN = (".safetensors", ".json", ".txt")
 _GB = 1e9
-
-
-@dataclass(frozen=True)
-class Told:
-    """How far a model has got, over all its files."""
-
-    name: str
-    file: str
-    done_bytes: int
-    total_bytes: int
 
 
 @dataclass(frozen=True)
@@ -59,16 +49,21 @@ def _installed(folder: Path, name: str, model: Published, hub: Hub, told: Callab
         raise PullFailed(name, f"something that is no whole model lies in {folder / name}; remove it first")
     arriving = folder / f".{name}.pulling"
     wanted = [each for source in model.sources for each in _wanted(hub, source)]
-    _require_room(folder, arriving, name, wanted)
+    with alone(arriving, name):
+        _require_room(folder, arriving, name, wanted)
+        _arrive_all(hub, wanted, arriving, name, told)
+        origin = " ".join(f"{source.repository}@{source.revision}" for source in model.sources)
+        hashes = {each.name: file_sha256(arriving / each.name) for each in wanted}
+        about = About(model.kind, model.architecture, model.licence, model.commercial, origin, hashes)
+        return enter(arriving, folder / name, about)
+
+
+def _arrive_all(hub: Hub, wanted: list[_Wanted], folder: Path, name: str, told: Callable[[Told], None]) -> None:
     total, before = sum(each.file.size_bytes for each in wanted), 0
     for each in wanted:
-        _arrive(hub, each, arriving / each.name, _teller(Told(name, each.name, before, total), told))
+        _arrive(hub, each, folder / each.name, _teller(Told(name, each.name, before, total), told))
         before += each.file.size_bytes
         told(Told(name, each.name, before, total))
-    origin = " ".join(f"{source.repository}@{source.revision}" for source in model.sources)
-    hashes = {each.name: file_sha256(arriving / each.name) for each in wanted}
-    about = About(model.kind, model.architecture, model.licence, model.commercial, origin, hashes)
-    return enter(arriving, folder / name, about)
 
 
 def _wanted(hub: Hub, source: Source) -> list[_Wanted]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import torch
 from diffusers.loaders.single_file_utils import (
     convert_ldm_clip_checkpoint,
     convert_ldm_unet_checkpoint,
@@ -24,7 +23,8 @@ from engine.models.weights import described
 
 __all__ = ["as_components", "is_single_file"]
 
-_Tensors = Mapping[str, torch.Tensor]
+_Tensors = Mapping[str, Any]
+"""Tensors, or what stands for those that were not read yet."""
 _UNET = "model.diffusion_model."
 _OPEN_CLIP = (
     ("text_encoder_2", "conditioner.embedders.1.model."),
@@ -35,9 +35,9 @@ _OPEN_CLIP = (
 _FIRST_CLIP = "conditioner.embedders.0.transformer."
 
 
-def is_single_file(path: Path) -> bool:
+def is_single_file(name: str, path: Path) -> bool:
     """Tell whether a file is a whole checkpoint. Raises ``ModelUnusable`` for a damaged one."""
-    return any(key.startswith(_UNET) for key in described(path))
+    return any(key.startswith(_UNET) for key in described(name, path))
 
 
 def as_components(name: str, tensors: _Tensors, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, _Tensors]:

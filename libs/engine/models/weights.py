@@ -15,11 +15,12 @@ from safetensors.torch import load_file
 
 from engine.errors import ModelUnusable
 
-__all__ = ["described", "parameters", "read", "weight_files"]
+__all__ = ["described", "is_network", "parameters", "read", "weight_files"]
 
 _PLAIN = re.compile(r"(model|diffusion_pytorch_model)(-\d+-of-\d+)?\.safetensors")
 _VARIANT = re.compile(r"(model|diffusion_pytorch_model)\.(fp16|bf16)(-\d+-of-\d+)?\.safetensors")
 _PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl"}
+_OTHERS = {b"PK": "a PyTorch pickle", b"\x80": "a pickle", b"GGUF": "a GGUF file", b"version h": "a Git LFS pointer"}
 _LENGTH_BYTES = 8
 _LONGEST_HEADER = 100_000_000
 
@@ -33,7 +34,13 @@ def weight_files(name: str, folder: Path) -> list[Path]:
     pickles = [path.name for path in folder.glob("*") if path.suffix in _PICKLES] if folder.is_dir() else []
     if pickles:
         raise ModelUnusable(name, f"{folder.name}/{pickles[0]} is a pickle, which can run code; give safetensors")
-    raise ModelUnusable(name, f"it has no weights in {folder.name}")
+    other = f"; give one file of {', '.join(path.name for path in found)}" if found else ""
+    raise ModelUnusable(name, f"it has no weights in {folder.name}{other}")
+
+
+def is_network(path: Path) -> bool:
+    """Tell whether a file is called as diffusers calls a network's weights."""
+    return any(pattern.fullmatch(path.name) for pattern in (_PLAIN, _VARIANT))
 
 
 def read(name: str, paths: Iterable[Path]) -> dict[str, torch.Tensor]:
@@ -45,27 +52,54 @@ def read(name: str, paths: Iterable[Path]) -> dict[str, torch.Tensor]:
         try:
             tensors.update(load_file(path))
         except (SafetensorError, OSError, ValueError) as error:
-            raise ModelUnusable(name, f"{path.name} is damaged: {error}") from error
+            raise _unreadable(name, path, error) from error
     return tensors
 
 
-def described(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each tensor of a file without reading the tensors. Raises ``ModelUnusable``."""
+def described(name: str, path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor of a file without reading the tensors; ``name`` is what errors call the model.
+
+    Raises ``ModelUnusable``.
+    """
     if path.suffix != ".safetensors":
-        raise ModelUnusable(path.name, "it is not a safetensors file; pickles can run code and are not read")
+        raise ModelUnusable(name, f"{path.name} is not a safetensors file; pickles can run code and are not read")
     try:
         with safe_open(path, framework="pt") as file:
             return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise ModelUnusable(path.name, f"it is damaged: {error}") from error
+        raise _unreadable(name, path, error) from error
 
 
-def parameters(path: Path) -> int:
-    """Return how many numbers a file holds, from its header alone. Raises ``ModelUnusable``."""
+def parameters(name: str, path: Path) -> int:
+    """Return how many numbers a file holds, from its header alone; ``name`` is what errors call the model.
+
+    Raises ``ModelUnusable``.
+    """
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
             header: Mapping[str, Any] = json.loads(file.read(min(length, _LONGEST_HEADER)) or b"{}")
         return sum(prod(tensor["shape"]) for key, tensor in header.items() if key != "__metadata__")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelUnusable(path.name, f"it is damaged: {error}") from error
+    except OSError as error:  # whose own words name the server's folders
+        raise ModelUnusable(name, f"{_place(name, path)} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(name, path, error) from error
+
+
+def _unreadable(name: str, path: Path, error: Exception) -> ModelUnusable:
+    """Say of a file that does not even begin as safetensors do that it is none: it was renamed, not damaged."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LENGTH_BYTES + 1)
+    except OSError as unread:  # whose own words name the server's folders
+        return ModelUnusable(name, f"{_place(name, path)} cannot be read: {unread.strerror}")
+    if start[_LENGTH_BYTES:] == b"{":
+        return ModelUnusable(name, f"{_place(name, path)} is damaged: {error}")
+    what = next((what for mark, what in _OTHERS.items() if start.startswith(mark)), "")
+    said = f"it begins as {what} does" if what else "it does not begin as one"
+    return ModelUnusable(name, f"{_place(name, path)} is damaged or no safetensors file at all: {said}")
+
+
+def _place(name: str, path: Path) -> str:
+    """Where a file lies in the model's folder."""
+    return path.name if path.parent.name == name else f"{path.parent.name}/{path.name}"

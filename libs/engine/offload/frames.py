@@ -7,15 +7,35 @@ from __future__ import annotations
 
 import pickle
 import struct
-from typing import IO, Any
+from typing import Any, Protocol
 
-__all__ = ["receive", "send"]
+__all__ = ["Sink", "Source", "receive", "send"]
 
 _COUNT = struct.Struct(">I")
 _SIZE = struct.Struct(">Q")
 
 
-def send(pipe: IO[bytes], value: Any) -> None:
+class Sink(Protocol):
+    """What can be written to."""
+
+    def write(self, data: Any, /) -> object:
+        """Write all of a buffer."""
+        ...
+
+    def flush(self) -> None:
+        """Hold nothing back."""
+        ...
+
+
+class Source(Protocol):
+    """What can be read from."""
+
+    def readinto(self, view: Any, /) -> int | None:
+        """Fill a buffer from its beginning as far as may be; 0 at the end."""
+        ...
+
+
+def send(pipe: Sink, value: Any) -> None:
     """Write ``value``: the number of parts, the size of each, the parts; the first is the pickle."""
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
@@ -27,7 +47,7 @@ def send(pipe: IO[bytes], value: Any) -> None:
     pipe.flush()
 
 
-def receive(pipe: IO[bytes]) -> Any:
+def receive(pipe: Source) -> Any:
     """Read one value; arrays in it own writable memory. Raises ``EOFError`` when the pipe ended, at whatever byte."""
     count = _COUNT.unpack(_exactly(pipe, _COUNT.size))[0]
     sizes = _exactly(pipe, _SIZE.size * count)
@@ -35,11 +55,11 @@ def receive(pipe: IO[bytes]) -> Any:
     return pickle.loads(head, buffers=buffers)  # noqa: S301 - from our own process
 
 
-def _exactly(pipe: IO[bytes], size: int) -> bytearray:
+def _exactly(pipe: Source, size: int) -> bytearray:
     data = bytearray(size)
     rest = memoryview(data)
     while rest:
-        if not (read := pipe.readinto(rest)):  # type: ignore[attr-defined] # typeshed's IO has none
+        if not (read := pipe.readinto(rest)):
             raise EOFError
         rest = rest[read:]
     return data

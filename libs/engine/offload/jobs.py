@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -46,9 +47,14 @@ def manifest_json(request: RenderRequest, facts: Mapping[str, Any], picture: Pic
     return canonical(manifest(request, facts, picture, pixels_sha256))
 
 
-def prepared(models_folder: str, raw: Any) -> Any:
-    """Return the ``Prepared`` of a ``RawRequest``; tokenizers are loaded once per worker and folder."""
-    return _preparation(models_folder)(raw)
+def prepared(models_folder: str, sharing: int, raw: Any) -> Any:
+    """Return the ``Prepared`` of a ``RawRequest``; tokenizers are loaded once per worker and folder.
+
+    ``sharing`` is the device's, see ``ShapeClass``.
+    """
+    made = _preparation(models_folder)(raw)
+    made.shape = replace(made.shape, sharing=sharing)
+    return made
 
 
 @cache

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import pickle
-import select
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from fcntl import F_SETPIPE_SZ, fcntl
-from io import BufferedWriter
+from math import inf
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
 
 from engine.offload import worker
 from engine.offload.frames import receive, send
+from engine.offload.timed import Timed
 
 __all__ = ["WorkerProcess", "interpreter"]
 
@@ -36,21 +37,21 @@ class WorkerProcess:
             [interpreter(), "-P", worker.__file__, str(len(path))],
             stdin=PIPE,
             stdout=PIPE,
-            bufsize=0,  # what was read ahead of one reply would be missed by who waits for the next
+            bufsize=0,
             env={**os.environ, **_ENVIRONMENT},
             start_new_session=True,
         )
         assert self._process.stdin and self._process.stdout
-        self._calls = BufferedWriter(self._process.stdin)
-        self._replies = self._process.stdout
+        self._calls, self._replies = self._process.stdin, self._process.stdout
         for pipe in (self._calls, self._replies):
+            os.set_blocking(pipe.fileno(), False)
             with suppress(OSError):  # the user's pipes have an upper limit; smaller ones are slower, no more
                 fcntl(pipe, F_SETPIPE_SZ, _PIPE_BYTES)
         with suppress(BrokenPipeError):  # one that died at once is found at the first call
-            self._calls.write(path)
-            self._calls.flush()
+            calls = Timed(self._calls, inf)  # the pipe has room for these before anybody reads it
+            calls.write(path)
             if first:
-                send(self._calls, (first, ()))
+                send(calls, (first, ()))
         self._owes = first is not None
 
     @property
@@ -66,21 +67,16 @@ class WorkerProcess:
     def call(self, function: Callable[..., Any], args: tuple[Any, ...], timeout_s: float) -> tuple[bool, Any]:
         """Return (succeeded, result or exception).
 
-        Raises ``EOFError`` or ``OSError`` when the process has ended, ``TimeoutError`` when no answer began within
-        ``timeout_s``; the process is of no use then.
+        Raises ``EOFError`` or ``OSError`` when the process has ended, ``TimeoutError`` when the last byte of the answer
+        was not there within ``timeout_s``, which begins when what it does first is done, for which it has as long; the
+        process is of no use then.
         """
-        send(self._calls, (function, args))
         if self._owes:
-            self._reply(timeout_s)
+            receive(Timed(self._replies, time.monotonic() + timeout_s))
             self._owes = False
-        return self._reply(timeout_s)
-
-    def _reply(self, timeout_s: float) -> tuple[bool, Any]:
-        answer = select.poll()
-        answer.register(self._replies, select.POLLIN)
-        if not answer.poll(timeout_s * 1000):
-            raise TimeoutError
-        reply: tuple[bool, Any] = receive(self._replies)
+        deadline_s = time.monotonic() + timeout_s
+        send(Timed(self._calls, deadline_s), (function, args))
+        reply: tuple[bool, Any] = receive(Timed(self._replies, deadline_s))
         return reply
 
     def kill(self) -> None:

@@ -11,7 +11,8 @@ import pickle
 import signal
 import sys
 import traceback
-from typing import Any, BinaryIO
+from io import BufferedReader, BufferedWriter
+from typing import Any
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def main() -> None:
     _serve(calls, replies)
 
 
-def _serve(calls: BinaryIO, replies: BinaryIO) -> None:
+def _serve(calls: BufferedReader, replies: BufferedWriter) -> None:
     from engine.offload.frames import receive, send  # noqa: PLC0415 - needs the path that has just come
 
     while True:

@@ -112,6 +112,10 @@ class Fields:
         values = self._values.get(name, {})
         if not isinstance(values, dict) or len(values) > most:
             raise Refused(self._path + name, values, f"an object of at most {most} texts")
+        for key in values:
+            if len(key) > _LONGEST_KEY or _NOT_TEXT.search(key):
+                limit = f"names of at most {_LONGEST_KEY} characters, without NUL and lone surrogates"
+                raise Refused(self._path + name, _short(key), limit)
         texts = Fields(values, f"{self._path}{name}.", values)
         return {key: texts.text(key, most_characters, "") for key in values}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from engine.errors import Refused
 from engine.parsing.pictures import Pixels, decoded, decoded_mask, within
-from engine.parsing.specification import IMG2IMG, MAX_REFERENCES, MAX_SIDE_PX
+from engine.parsing.specification import MAX_REFERENCES, MAX_SIDE_PX
 from engine.request import RenderRequest
 
 __all__ = ["Inputs", "RawRequest", "read_inputs"]
@@ -82,8 +82,10 @@ def _check_single(request: RenderRequest, raw: RawRequest) -> None:
         raise Refused("mask", "a mask without an image", "the image that it belongs to")
     if (request.layout is None) != (raw.layout is None):
         raise Refused("layout", "one without the other", "both the guide's kind in the request and its picture")
-    if request.layout and request.layout.kind == IMG2IMG and raw.image is not None:
-        raise Refused("layout.kind", IMG2IMG, "a ControlNet's name, for there is an image to begin with already")
+    if request.layout and not request.layout.is_network and raw.image is not None:
+        raise Refused(
+            "layout.kind", request.layout.kind, "a ControlNet's name, for there is an image to begin with already"
+        )
 
 
 def _check_references(request: RenderRequest, raw: RawRequest) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 from engine.errors import Refused
 from engine.parsing.fields import Fields, object_of
+from engine.parsing.tags import MAX_SCALE, untagged
 from engine.presets import Preset, preset
 from engine.request import HiresFix, LayoutGuide, LoraUse, Reference, RenderRequest
 from engine.samplers import chosen
 
-__all__ = ["IMG2IMG", "MAX_REFERENCES", "MAX_SIDE_PX", "parse"]
+__all__ = ["MAX_REFERENCES", "MAX_SIDE_PX", "parse"]
 
 MAX_BYTES = 256 * 1024
 MAX_PROMPT = 20_000
@@ -22,7 +23,6 @@ MAX_HIRES_PX = 4096
 MAX_REFERENCES = 4
 MAX_LORAS = 8
 MAX_DEADLINE_S = 7 * 24 * 3600.0
-IMG2IMG = "img2img"
 
 
 def parse(spec: bytes) -> RenderRequest:
@@ -30,7 +30,7 @@ def parse(spec: bytes) -> RenderRequest:
 
     ``id``, ``checkpoint`` and ``prompt`` have to be there. Samplers and schedules get our names; without a schedule it
     is the one that the sampler is usually run with. Where a checkpoint or a LoRA was made for few steps, its preset
-    gives the defaults and the limits.
+    gives the defaults and the limits. ``<lora:name:0.8>`` in the prompt is one of the ``loras``.
     """
     values = object_of(spec, MAX_BYTES)
     request = _request(values)
@@ -53,7 +53,16 @@ def _request(values: Mapping[str, Any]) -> RenderRequest:
     fields = Fields(values, "", RenderRequest.__dataclass_fields__)
     sampler, schedule = _sampler(fields)
     request = replace(_picture(fields, _who(fields)), sampler=sampler, schedule=schedule)
-    return _guides(fields, request)
+    return _tagged(_guides(fields, request))
+
+
+def _tagged(request: RenderRequest) -> RenderRequest:
+    """Let the LoRAs that the prompt names follow those of the request."""
+    prompt, named = untagged(request.prompt, request.negative)
+    loras = (*request.loras, *named)
+    if len(loras) > MAX_LORAS:
+        raise Refused("loras", f"{len(loras)} with those in the prompt", f"at most {MAX_LORAS}")
+    return replace(request, prompt=prompt, loras=loras)
 
 
 def _who(fields: Fields) -> RenderRequest:
@@ -95,7 +104,7 @@ def _guides(fields: Fields, request: RenderRequest) -> RenderRequest:
         request,
         layout=_layout(fields) if fields.given("layout") else None,
         references=tuple(_reference(each) for each in references),
-        loras=tuple(LoraUse(each.name("name"), each.number("scale", 1.0, -4, 4)) for each in loras),
+        loras=tuple(LoraUse(each.name("name"), each.number("scale", 1.0, -MAX_SCALE, MAX_SCALE)) for each in loras),
         hires=_hires(fields, request) if fields.given("hires") else None,
         refiner=fields.name("refiner") if fields.given("refiner") else None,
     )
@@ -113,7 +122,7 @@ def _reference(fields: Fields) -> Reference:
 def _layout(fields: Fields) -> LayoutGuide:
     layout = fields.child("layout", LayoutGuide.__dataclass_fields__)
     kind = layout.name("kind")
-    return LayoutGuide(kind, layout.number("scale", LayoutGuide.scale, 0, 1 if kind == IMG2IMG else 2))
+    return LayoutGuide(kind, layout.number("scale", LayoutGuide.scale, 0, 2 if LayoutGuide(kind).is_network else 1))
 
 
 def _hires(fields: Fields, request: RenderRequest) -> HiresFix:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.samplers.names import NAMES, POSSIBLE, SCHEDULES, chosen, default_schedule
+from engine.samplers.strength import steps_taken
 
 if TYPE_CHECKING:
     from engine.samplers.stepping import Sampler, sampler
 
-__all__ = ["NAMES", "POSSIBLE", "SCHEDULES", "Sampler", "chosen", "default_schedule", "sampler"]
+__all__ = ["NAMES", "POSSIBLE", "SCHEDULES", "Sampler", "chosen", "default_schedule", "sampler", "steps_taken"]
 
 
 def __getattr__(name: str) -> Any:

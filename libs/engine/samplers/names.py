@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from engine.errors import Refused
@@ -28,23 +28,29 @@ POSSIBLE: Mapping[str, tuple[str, ...]] = {
 NAMES: Mapping[str, str] = {
     **{name: name for name in POSSIBLE},
     "euler-a": "euler-ancestral",
-    "k-euler": "euler",
-    "k-euler-a": "euler-ancestral",
-    "k-euler-ancestral": "euler-ancestral",
-    "k-heun": "heun",
-    "k-dpmpp-2m": "dpmpp-2m",
-    "k-dpmpp-2m-sde": "dpmpp-2m-sde",
-    "k-dpmpp-sde": "dpmpp-sde",
+    "dpmpp-2m-sde-gpu": "dpmpp-2m-sde",
+    "dpmpp-sde-gpu": "dpmpp-sde",
     "uni-pc": "unipc",
+    "uni-pc-bh2": "unipc",
 }
-"""Our names by the usual ones, written small, with hyphens, "++" as "pp": "DPM++ 2M" stands under ``dpmpp-2m``."""
+"""Our names by the usual ones, written small, with hyphens, "++" as "pp": "DPM++ 2M" stands under ``dpmpp-2m``.
+
+A "k" before or behind a name goes with it: ``k_euler``, ``dpmpp_2m_k``; behind it asks for Karras's schedule.
+"""
 
 SCHEDULES: Mapping[str, str] = {
     **{name: name for name in _EVERY},
     "uniform": "normal",
+    "ddim-uniform": "normal",
     "trailing": "sgm-uniform",
+    "simple": "sgm-uniform",
+    "k": "karras",
 }
 """Our names by the usual ones. ``normal`` takes the timesteps as the checkpoint's own scheduler spaces them."""
+_NEAR = 0.7
+"""How much of two names is the same; below it is another sampler ("LMS" is no slip in "LCM")."""
+AUTOMATIC = ("automatic", "default")
+"""Names of whatever schedule a sampler is usually run with."""
 
 
 def chosen(sampler: str, schedule: str | None = None) -> tuple[str, str]:
@@ -52,11 +58,11 @@ def chosen(sampler: str, schedule: str | None = None) -> tuple[str, str]:
 
     A sampler's name may carry its schedule ("DPM++ 2M Karras"), which then counts. Raises ``Refused``.
     """
-    name, carried = _parted(_plain(sampler))
+    name, carried = _parted(_plain(sampler).removeprefix("k-"))
     if name not in NAMES:
-        raise Refused("sampler", sampler, _known(name, NAMES, POSSIBLE))
+        raise Refused("sampler", sampler, _said(_near_sampler(_plain(sampler).removeprefix("k-")), POSSIBLE))
     own = NAMES[name]
-    wanted = carried or (default_schedule(own) if schedule is None else _schedule(schedule))
+    wanted = carried or (default_schedule(own) if schedule is None else _schedule(schedule, own))
     if wanted not in POSSIBLE[own]:
         raise Refused("schedule", wanted, f"{own} knows {', '.join(POSSIBLE[own])}")
     return own, wanted
@@ -67,17 +73,19 @@ def default_schedule(sampler: str) -> str:
     return POSSIBLE[sampler][0]
 
 
-def _schedule(schedule: str) -> str:
+def _schedule(schedule: str, sampler: str) -> str:
     plain = _plain(schedule)
+    if plain in AUTOMATIC:
+        return default_schedule(sampler)
     if plain not in SCHEDULES:
-        raise Refused("schedule", schedule, _known(plain, SCHEDULES, _EVERY))
+        raise Refused("schedule", schedule, _said(_near(plain, SCHEDULES), _EVERY))
     return SCHEDULES[plain]
 
 
 def _parted(name: str) -> tuple[str, str | None]:
-    for usual, own in SCHEDULES.items():
+    for usual in sorted(SCHEDULES, key=len, reverse=True):
         if name.endswith(f"-{usual}"):
-            return name.removesuffix(f"-{usual}"), own
+            return name.removesuffix(f"-{usual}"), SCHEDULES[usual]
     return name, None
 
 
@@ -85,6 +93,21 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", "-", name.strip().lower().replace("++", "pp"))
 
 
-def _known(name: str, usual: Mapping[str, str], known: Sequence[str] | Mapping[str, object]) -> str:
-    nearest = get_close_matches(name, usual, n=1, cutoff=0.0)[0]
-    return f"did you mean {usual[nearest]!r}? Known are {', '.join(sorted(known))}"
+def _near_sampler(name: str) -> str | None:
+    """Return our name of the nearest sampler, with its schedule where the name carries one."""
+    words = name.split("-")
+    for count in range(1, len(words)):
+        own, schedule = _near("-".join(words[:count]), NAMES), _near("-".join(words[count:]), SCHEDULES)
+        if own and schedule:
+            return f"{own}-{schedule}" if schedule in POSSIBLE[own] else own
+    return _near(name, NAMES)
+
+
+def _near(name: str, usual: Mapping[str, str]) -> str | None:
+    found = get_close_matches(name, usual, n=1, cutoff=_NEAR)
+    return usual[found[0]] if found else None
+
+
+def _said(near: str | None, known: Iterable[str]) -> str:
+    names = ", ".join(sorted(known))
+    return f"did you mean {near!r}? Known are {names}" if near else f"known are {names}"

@@ -13,11 +13,11 @@ from diffusers import (
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
     LCMScheduler,
-    UniPCMultistepScheduler,
 )
 
 from engine.errors import Refused
 from engine.samplers.dpm_sde import DpmSolverSde
+from engine.samplers.unipc import UniPc
 
 __all__ = ["scheduler"]
 
@@ -29,7 +29,7 @@ _KINDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "dpmpp-2m-sde": (DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++"}),
     "dpmpp-sde": (DpmSolverSde, {"final_sigmas_type": "zero"}),
     "ddim": (DDIMScheduler, {}),
-    "unipc": (UniPCMultistepScheduler, {}),
+    "unipc": (UniPc, {}),
     "lcm": (LCMScheduler, {}),
 }
 _BENT = ("karras", "exponential", "beta")

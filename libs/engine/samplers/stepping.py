@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from engine.errors import Refused
 from engine.samplers.names import chosen
 from engine.samplers.schedulers import scheduler
+from engine.samplers.strength import steps_taken
 
 __all__ = ["Sampler", "sampler"]
 
@@ -22,14 +22,10 @@ def sampler(  # noqa: PLR0917 - the order of what a request says
     """Return a sampler that shares nothing with any other.
 
     ``name`` and ``schedule`` are usual names (see ``names``), ``config`` is that of the checkpoint's own scheduler,
-    ``seed`` 0 to 2**32 - 1. ``strength`` 0 to 1 leaves out the first steps, as diffusers' img2img does: of 20 steps
-    0.6 takes the last 12. Raises ``Refused``.
+    ``seed`` 0 to 2**32 - 1. ``strength`` leaves out the first steps, see ``steps_taken``. Raises ``Refused``.
     """
     own = scheduler(*chosen(name, schedule), steps, config)
-    taken = min(int(steps * strength), steps)
-    if taken < 1:
-        raise Refused("strength", strength, f"of {steps} steps it leaves none to take")
-    return Sampler(own, (steps - taken) * own.order, seed)
+    return Sampler(own, (steps - steps_taken(steps, strength)) * own.order, seed)
 
 
 class Sampler:

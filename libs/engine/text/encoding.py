@@ -42,18 +42,16 @@ def encode(
     embeddings: Embeddings | None = None,
     *,
     guided: bool = True,
-    zero_empty: bool | None = None,
 ) -> Conditioning:
     """Encode prompt and negative prompt as diffusers' ``encode_prompt`` does, with weights and any number of chunks.
 
     ``clip_skip`` leaves out that many layers more of the prompt, never of the negative prompt (as diffusers). An empty
-    negative prompt is zeros where ``zero_empty``; None means as SDXL's base has it and its refiner and SD 2 have not.
+    negative prompt is zeros for a checkpoint that was trained so; others look at the words that are not there.
     Not ``guided``: nobody looks at the negative prompt, it is zeros. Raises ``Refused``.
     """
-    zero = checkpoint.architecture == "sdxl" if zero_empty is None else zero_empty
     with torch.no_grad():
         prompt, pooled = _encoded(checkpoint, tokens.positive, tokens, clip_skip, embeddings or {})
-        if not guided or (zero and tokens.negative_is_empty):
+        if not guided or (checkpoint.zeros_for_empty and tokens.negative_is_empty):
             against, pooled_against = torch.zeros_like(prompt), None if pooled is None else torch.zeros_like(pooled)
         else:
             against, pooled_against = _encoded(checkpoint, tokens.negative, tokens, 0, embeddings or {})

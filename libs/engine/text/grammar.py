@@ -2,8 +2,8 @@ r"""The grammar of weights that AUTOMATIC1111's web UI has made usual, so that p
 
 ``(x)`` weighs 1.1, ``(x:1.3)`` 1.3, ``[x]`` 1/1.1; nested ones multiply. A backslash makes the bracket after it text.
 An opening bracket that is never closed reaches to the end, a closing one that was never opened is text. The word
-``BREAK`` parts the prompt. What the web UI reads before it comes to weights (``[a:b:0.5]``, ``AND``, ``<lora:x:1>``)
-is no part of this.
+``BREAK`` parts the prompt. Prompts that change from step to step (``[a:b:0.5]``, ``[a:0.5]``, ``[a|b]``) are refused
+rather than drawn as if they were weights; ``AND`` is a word, for people meet in capitals: "ANNA AND BEN".
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from engine.errors import Refused
 
 __all__ = ["ROUND", "SQUARE", "Passage", "sections"]
 
@@ -27,6 +29,8 @@ _LEXEME = re.compile(
     re.VERBOSE,
 )
 _BREAK = re.compile(r"\bBREAK\b")
+_CHANGING = re.compile(r"\| | : \s*+ (?: \d++\.?+\d*+ | \.\d++ ) \s*+ \Z", re.VERBOSE)
+"""Within square brackets: alternatives, or the step from which on."""
 _OPENING = {")": "(", "]": "["}
 _FACTORS = {"(": ROUND, "[": SQUARE}
 
@@ -47,11 +51,14 @@ class _Lexeme:
     factor: float = 1.0
 
 
-def sections(prompt: str) -> list[list[Passage]]:
-    """Return the passages of a prompt, in order, parted at each ``BREAK``; there is always one section."""
+def sections(prompt: str, field: str = "prompt") -> list[list[Passage]]:
+    """Return the passages of a prompt, in order, parted at each ``BREAK``; there is always one section.
+
+    Raises ``Refused``, for ``field``, where words would have to change from step to step.
+    """
     parts: list[list[Passage]] = [[]]
     weights: dict[str, list[float]] = {"(": [1.0], "[": [1.0]}
-    for lexeme in _paired(_lexemes(prompt)):
+    for lexeme in _paired(_lexemes(prompt), field):
         if lexeme.kind in weights:
             weights[lexeme.kind].append(weights[lexeme.kind][-1] * lexeme.factor)
         elif lexeme.kind in _OPENING:
@@ -93,7 +100,7 @@ def _lexemes(prompt: str) -> list[_Lexeme]:
     return found
 
 
-def _paired(lexemes: list[_Lexeme]) -> list[_Lexeme]:
+def _paired(lexemes: list[_Lexeme], field: str) -> list[_Lexeme]:
     """Give every opening bracket the factor of the one that closes it; round and square ones may cross."""
     opened: dict[str, list[_Lexeme]] = {"(": [], "[": []}
     for lexeme in lexemes:
@@ -105,4 +112,19 @@ def _paired(lexemes: list[_Lexeme]) -> list[_Lexeme]:
                 openings.pop().factor = lexeme.factor
             else:
                 lexeme.kind = "escaped"
+    _require_still(lexemes, field)
     return lexemes
+
+
+def _require_still(lexemes: list[_Lexeme], field: str) -> None:
+    """Look at the words directly within each pair of square brackets; what is nested in them has a look of its own."""
+    within: list[list[str]] = [[]]
+    for lexeme in lexemes:
+        if lexeme.kind == "[":
+            within.append([])
+        elif lexeme.kind == "]":
+            said = "".join(within.pop())
+            if _CHANGING.search(said):
+                raise Refused(field, f"[{said}]", r"words that stay from step to step; \[ and \] are brackets as text")
+        else:
+            within[-1].append(lexeme.text if lexeme.kind == "text" else " ")

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.errors import ModelUnusable, Refused
+from engine.errors import ModelUnusable
+from engine.models.absent import of_another_kind
 from engine.models.catalogue import Catalogue
 from engine.models.entry import Entry, sha256_of
 from engine.models.verification import verified
@@ -43,9 +44,9 @@ def facts_of(models: Path, name: str, words: str = "") -> CheckpointFacts:
     was installed.
     """
     catalogue = Catalogue(models)
-    entry = catalogue.entry(name)
+    entry = catalogue.entry(name, "checkpoint")
     if entry.kind != "checkpoint":
-        raise Refused("checkpoint", name, f"a checkpoint; this is of kind {entry.kind}")
+        raise of_another_kind(entry, "checkpoint", catalogue.entries())
     folders = tuple(catalogue.tokenizer_folders(name))
     if not folders:
         raise ModelUnusable(name, "it has no tokenizer")

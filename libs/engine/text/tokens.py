@@ -75,7 +75,7 @@ def tokenise(
 
 def _laid_out(field: str, text: str, tokenizer: Any, triggers: Triggers) -> Layout:
     layout = Layout(_markers(tokenizer))
-    for at, section in enumerate(sections(text)):
+    for at, section in enumerate(sections(text, field)):
         if at:
             layout.close()
         for passage in section:

@@ -34,26 +34,28 @@ class Triggers:
         """Return words and, after each run of them, the reserved ids of the trigger that follows (none at the end)."""
         if not self.rows:
             return [(text, ())]
-        # The longest name first, so that "ada-old" is not read as "ada" and more.
-        names = sorted((name for name, _ in self.rows), key=len, reverse=True)
-        *before, last = _runs(text, re.compile("|".join(map(_pattern, names)), re.IGNORECASE))
-        ids = self._ids()
-        return [(words, ids[name.casefold()]) for words, name in before] + [(last[0], ())]
+        parts, start = [], 0
+        spans = self._spans()
+        for match in self._pattern().finditer(text):
+            parts.append((text[start : match.start()], spans[int(match.lastindex or 0) - 1]))
+            start = match.end()
+        return [*parts, (text[start:], ())]
 
-    def _ids(self) -> dict[str, tuple[int, ...]]:
-        ids, first = {}, RESERVED
+    def _pattern(self) -> re.Pattern[str]:
+        """One group for each name: what it matched need not be spelled as the name is, not even in small letters."""
+        return re.compile("|".join(f"({_pattern(name)})" for name, _ in self._longest_first()), re.IGNORECASE)
+
+    def _spans(self) -> list[tuple[int, ...]]:
+        """The reserved ids of each name, in the order of the pattern's groups."""
+        spans, first = {}, RESERVED
         for name, rows in self.rows:
-            ids[name.casefold()] = tuple(range(first, first + rows))
+            spans[name] = tuple(range(first, first + rows))
             first += rows
-        return ids
+        return [spans[name] for name, _ in self._longest_first()]
 
-
-def _runs(text: str, pattern: re.Pattern[str]) -> list[tuple[str, str]]:
-    runs, start = [], 0
-    for match in pattern.finditer(text):
-        runs.append((text[start : match.start()], match[0]))
-        start = match.end()
-    return [*runs, (text[start:], "")]
+    def _longest_first(self) -> list[tuple[str, int]]:
+        """So that "ada-old" is not read as "ada" and more."""
+        return sorted(self.rows, key=lambda row: len(row[0]), reverse=True)
 
 
 def _occurs(name: str, texts: tuple[str, ...]) -> bool:

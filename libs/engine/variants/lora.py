@@ -71,7 +71,7 @@ def changes_of(entry: Entry, checkpoint: Checkpoint) -> list[Change]:
 def layers_of(entry: Entry, checkpoint: Checkpoint) -> set[Layer]:
     """Return the layers that a LoRA changes, from its file's header alone; keys that are not known are left out."""
     names = layer_names(checkpoint)
-    found = (_KEY.fullmatch(key) for key in described(weights_file(entry)))
+    found = (_KEY.fullmatch(key) for key in described(entry.name, weights_file(entry)))
     return {names[each["name"]] for each in found if each and each["name"] in names}
 
 

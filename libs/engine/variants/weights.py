@@ -39,9 +39,9 @@ def words_of(entry: Entry) -> dict[str, str]:
         return dict(file.metadata() or {})
 
 
-def stored_bytes(paths: Iterable[Path], dtype: torch.dtype) -> int:
-    """Return what the weights in files will take of a device's memory, from the files' headers alone."""
-    return sum(parameters(path) for path in paths) * dtype.itemsize
+def stored_bytes(name: str, paths: Iterable[Path], dtype: torch.dtype) -> int:
+    """Return what a model's weights in files will take of a device's memory, from the files' headers alone."""
+    return sum(parameters(name, path) for path in paths) * dtype.itemsize
 
 
 def weights_file(entry: Entry) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,7 @@ from continuity.api.characters.v1.character_pb2 import Character
 from continuity.api.locations.v1.location_pb2 import Location
 from continuity.compute.pool import CpuPool
 from continuity.kernel.values import ObjectRef
+from continuity.objects.collector import References
 from continuity.objects.port import ObjectStore, put_content, sha256_of
 from continuity.wire.conversion import opened
 from services.rendering.adapters.png import decode_keyframe, encode_keyframe, manifest_text, parameters_text
@@ -23,7 +25,8 @@ from services.rendering.handlers.ports import Picture, RenderTask
 KEYFRAMES, PREVIEWS = "keyframes", "previews"
 """Folders of a project in the object store."""
 ADDRESS_S = 3600
-_IDS = ("character_ids", "location_id")
+_UNTOLD = ("character_ids", "location_id", "options")
+"""Ids, and what the engine's own manifest tells where it draws."""
 
 
 class StoredKeyframeFiles:
@@ -33,10 +36,16 @@ class StoredKeyframeFiles:
         self._objects = objects
         self._pool = pool
 
-    async def store(self, task: RenderTask, picture: Picture, renderer: str) -> ObjectRef:
-        """Encode a picture with its prompt and settings and store it under the hash of its bytes."""
+    async def store(
+        self, task: RenderTask, picture: Picture, renderer: str, keyframe: ObjectRef | None = None
+    ) -> ObjectRef:
+        """Encode a picture with its prompt and settings and store it under the hash of its bytes.
+
+        ``keyframe`` is the first take of the same job: another one is kept for as long as that is.
+        """
         png = await self.encoded(task, picture, renderer)
-        return await put_content(self._objects, task.project, KEYFRAMES, png, content_type="image/png", suffix=".png")
+        suffix = f".{keyframe.sha256}.png" if keyframe else ".png"
+        return await put_content(self._objects, task.project, KEYFRAMES, png, content_type="image/png", suffix=suffix)
 
     async def encoded(self, task: RenderTask, picture: Picture, renderer: str) -> bytes:
         """Return the file that ``store`` would store."""
@@ -59,6 +68,28 @@ class StoredKeyframeFiles:
         return self._objects.address(key, ADDRESS_S) or ""
 
 
+class TakeReferences:
+    """Objects that jobs refer to, by those that are their keyframes: another take has the keyframe's hash in its name.
+
+    ``keyframes`` returns those of some keys that jobs hold.
+    """
+
+    def __init__(self, keyframes: References) -> None:
+        self._keyframes = keyframes
+
+    async def __call__(self, keys: Sequence[str]) -> set[str]:
+        """Return those of the keys that a job refers to."""
+        keyframe = {key: _keyframe_of(key) for key in keys}
+        held = await self._keyframes(sorted(set(keyframe.values())))
+        return {key for key in keys if keyframe[key] in held}
+
+
+def _keyframe_of(key: str) -> str:
+    """Return the key of the first take beside which an object was stored: its own where it is that."""
+    folder, _, name = key.rpartition("/")
+    return f"{folder}/{'.'.join(name.split('.')[-2:])}"
+
+
 def settings_of(task: RenderTask, picture: Picture, renderer: str) -> dict[str, Any]:
     """Return what determines the picture: no ids, no times, so that the same picture is the same file anywhere."""
     job = task.job
@@ -68,10 +99,10 @@ def settings_of(task: RenderTask, picture: Picture, renderer: str) -> dict[str, 
         "renderer": renderer,
         "prompt": prompt.text if prompt else "",
         "negative_prompt": prompt.negative if prompt else "",
-        "seed": prompt.seed if prompt else 0,
+        "seed": job.seed_of(picture.take),
         "width_px": width_px,
         "height_px": height_px,
-        "shot": {name: value for name, value in asdict(job.shot).items() if name not in _IDS},
+        "shot": {name: value for name, value in asdict(job.shot).items() if name not in _UNTOLD},
         "characters": [_character(opened(content, Character)) for content in job.characters],
         "location": _location(opened(job.location, Location)) if job.location else None,
     } | ({"engine": json.loads(picture.manifest)} if picture.manifest else {})

@@ -62,10 +62,15 @@ def parameters_text(settings: dict[str, Any]) -> str:
         "CFG scale": drawn["guidance"],
         "Seed": settings["seed"],
         "Size": f"{settings['width_px']}x{settings['height_px']}",
-        "Model": settings["renderer"],
+        "Model": _model(settings["renderer"], drawn.get("checkpoint", "")),
     }
     lines = [settings["prompt"], f"Negative prompt: {settings['negative_prompt']}"]
     return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in named.items())])
+
+
+def _model(renderer: str, checkpoint: str) -> str:
+    """Return what the name of the renderer tells, or the checkpoint where a shot was drawn with another one."""
+    return renderer if f" {checkpoint} " in f" {renderer} " or not checkpoint else checkpoint
 
 
 def manifest_text(settings: dict[str, Any]) -> str:

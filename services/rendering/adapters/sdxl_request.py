@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import cv2
@@ -18,7 +18,6 @@ from services.rendering.handlers.ports import RenderTask
 
 MAX_REFERENCES = 4
 """How many the engine takes."""
-SEEDS = 2**32
 MOST_DEADLINE_S = 7 * 24 * 3600.0
 """The longest that the engine takes; whoever has longer is in no hurry."""
 LEAST_DEADLINE_S = 1.0
@@ -27,11 +26,16 @@ PNG_LEVEL = 1
 
 @dataclass(frozen=True)
 class Guides:
-    """What the previz frame tells: itself as PNG, and cut-outs with masks of the people whose faces are seen in it."""
+    """Pictures that go along with a request: the previz frame, and cut-outs of the people whose faces are seen in it.
+
+    ``masks`` are those people's, ``mask`` is that of the ``image`` to begin with.
+    """
 
     layout: bytes = b""
     references: tuple[bytes, ...] = ()
     masks: tuple[bytes, ...] = ()
+    image: bytes = b""
+    mask: bytes = b""
 
 
 def encode_guides(pixels: NDArray[np.uint8], masks: NDArray[np.uint8], figures: Sequence[bytes]) -> Guides:
@@ -48,43 +52,58 @@ def encode_guides(pixels: NDArray[np.uint8], masks: NDArray[np.uint8], figures: 
 
 def tensors(task: RenderTask, options: SdxlOptions, guides: Guides, extra: Mapping[str, str], now: float) -> Tensors:
     """Return the inputs of the model ``sdxl``; ``now`` is of the clock that the job's times are of."""
-    with_layout = bool(guides.layout) and options.layout_strength > 0
-    with_references = options.adapter is not None and bool(guides.references)
-    spec = request_fields(task, options, len(guides.references) if with_references else 0, layout=with_layout)
+    spec = request_fields(task, options, guides)
     spec |= {"deadline_s": _deadline_s(task.job, now), "extra": dict(extra)}
     inputs = {"spec": bytes_tensor(json.dumps(_without_gaps(spec), ensure_ascii=False).encode())}
-    if with_layout:
-        inputs["layout"] = bytes_tensor(guides.layout)
-    if with_references:
+    single = {"layout": guides.layout, "image": guides.image, "mask": guides.mask}
+    inputs |= {name: bytes_tensor(picture) for name, picture in single.items() if picture}
+    if guides.references:
         inputs["references"] = bytes_tensor(*guides.references)
         inputs["reference_masks"] = bytes_tensor(*guides.masks)
     return inputs
 
 
-def request_fields(task: RenderTask, options: SdxlOptions, references: int, *, layout: bool) -> dict[str, Any]:
+def request_fields(task: RenderTask, options: SdxlOptions, guides: Guides) -> dict[str, Any]:
     """Return the request's fields but for ``deadline_s`` and ``extra``; None for what is left to the engine."""
     job, prompt = task.job, task.job.prompt
     fields: dict[str, Any] = {
         "id": job.id,
-        "checkpoint": options.checkpoint,
         "prompt": prompt.text if prompt else "",
         "negative": prompt.negative if prompt else "",
         "project": task.project,
         "priority": job.priority,
-        "commercial": options.commercial,
-        "seed": (prompt.seed if prompt else 0) % SEEDS,
-        "steps": options.steps,
-        "guidance": options.guidance,
+        "commercial": options.commercial or job.commercial,
+        "seed": job.seed_of(task.take or 0),
         "width_px": job.width_px,
         "height_px": job.height_px,
+        "preview_every": options.preview_every,
+        **drawn_fields(options, options.asked.images if task.take is None else None),
+    }
+    if guides.references:
+        fields["references"] = [_reference(number, options) for number in range(len(guides.references))]
+    return fields
+
+
+def drawn_fields(options: SdxlOptions, images: int | None) -> dict[str, Any]:
+    """Return the fields that options alone decide; None for what is left to the engine."""
+    asked = options.asked
+    fields: dict[str, Any] = {
+        "checkpoint": options.checkpoint,
+        "steps": options.steps,
+        "guidance": options.guidance,
         "sampler": options.sampler,
         "schedule": options.schedule,
-        "preview_every": options.preview_every,
+        "rescale": asked.rescale,
+        "clip_skip": asked.clip_skip,
+        "loras": [asdict(each) for each in asked.loras] or None,
+        "hires": asdict(asked.hires) if asked.hires else None,
+        "refiner": asked.refiner or None,
+        "images": images,
     }
-    if layout:
+    if options.layout_strength:
         fields["layout"] = {"kind": options.layout_guide, "scale": options.layout_strength}
-    if references:
-        fields["references"] = [_reference(number, options) for number in range(references)]
+    if asked.source:
+        fields["strength"] = asked.source.strength
     return fields
 
 

@@ -42,6 +42,16 @@ class KeyframeMissing(WrongState):
 
 
 @dataclass(eq=False)
+class TakeMissing(Absent):
+    """The job has fewer takes."""
+
+    template = "job {job_id!r} has {takes} takes, from 0 on, and none is {take}"
+    job_id: str
+    takes: int
+    take: int
+
+
+@dataclass(eq=False)
 class KeyframeUnreadable(Damaged):
     """The stored file is no keyframe of ours."""
 
@@ -103,7 +113,7 @@ class RenderCrashed(ContinuityError):
 class WorkerLost(ContinuityError):
     """A worker took the job and was not heard of again."""
 
-    template = "the worker was lost {attempts} times"
+    template = "the worker that held the job was lost, in attempt {attempts}"
     attempts: int
 
 
@@ -121,6 +131,14 @@ class AttemptTooLong(Late):
 
     template = "the attempt was given up after {timeout_s:g} s"
     timeout_s: float
+
+
+@dataclass(eq=False)
+class TurnTooLate(Full):
+    """The renderer had others to draw for so long that the job's turn never came; no fault of the job's."""
+
+    template = "the renderer did not begin with it within {limit_s:g} s"
+    limit_s: float
 
 
 @dataclass(eq=False)

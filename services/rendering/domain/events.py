@@ -24,13 +24,14 @@ class RenderRequested:
 
 @dataclass(frozen=True)
 class KeyframeRendered:
-    """A shot has its picture."""
+    """A shot has its pictures; ``takes`` are all of them, and the first is ``keyframe``."""
 
     job_id: str
     film: str
     shot: Shot
     keyframe: Keyframe
     prompt: Prompt
+    takes: tuple[Keyframe, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ SUCCEEDED = "succeeded"
 FAILED = "failed"
 CANCELLED = "cancelled"
 FINISHED = (SUCCEEDED, FAILED, CANCELLED)
+SEEDS = 2**32
 UNFINISHED = (WAITING, REQUESTED, READY, RENDERING)
 LOOKED_AT = (WAITING, REQUESTED, READY)
 """What the reconciler looks at; a job that is drawn is its worker's."""
@@ -60,7 +61,7 @@ class Deadlines:
 class Job:
     """``lease_token`` fences the worker that renders; ``waiting_for`` is the id that the cast lacks.
 
-    ``crashes`` counts how often the renderer died while it drew this very job.
+    ``crashes`` counts how often the renderer died while it drew this very job. ``more_takes`` come after the keyframe.
     ``queue_key`` is the job's place among all others, ``line_key`` the same while a worker may take it. The reconciler
     looks at an unfinished job at ``look_time``, and has looked ``looks`` times since it is in its state.
     """
@@ -87,6 +88,7 @@ class Job:
     location: str | None = None
     prompt: Prompt | None = None
     keyframe: Keyframe | None = None
+    more_takes: tuple[Keyframe, ...] = ()
     failure: Failure | None = None
     last_failure: Failure | None = None
     attempts: int = 0
@@ -97,6 +99,16 @@ class Job:
     requested_time: float = 0.0
     ready_time: float = 0.0
     started_time: float = 0.0
+    commercial: bool = False
+
+    @property
+    def takes(self) -> tuple[Keyframe, ...]:
+        """Every picture of the shot, the keyframe first; none before there is one."""
+        return (self.keyframe, *self.more_takes) if self.keyframe else ()
+
+    def seed_of(self, take: int) -> int:
+        """Return the seed of a take: they count up from the prompt's."""
+        return ((self.prompt.seed if self.prompt else 0) + take) % SEEDS
 
     @property
     def finished(self) -> bool:
@@ -119,7 +131,7 @@ class Job:
 
 def submitted(submission: Submission, position: int, now: float) -> Job:
     """Return the job of the submission's shot at ``position``, waiting for its cast."""
-    shot = submission.shots[position]
+    shot = submission.optioned(submission.shots[position])
     job = Job(
         id=submission.job_id(shot),
         submission_id=submission.id,
@@ -134,6 +146,7 @@ def submitted(submission: Submission, position: int, now: float) -> Job:
         create_time=submission.create_time,
         update_time=now,
         expire_time=submission.expire_time,
+        commercial=submission.commercial,
     )
     return replace(job, look_time=job.look_at(now + CAST_LOOK_S))
 

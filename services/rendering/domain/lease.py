@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from continuity.kernel.values import Change, Failure
@@ -17,13 +18,13 @@ MAX_INTERRUPTIONS = 10
 """How often the renderer may go away under a job before the job is suspected of doing it."""
 
 
-def rendered(job: Job, token: str, keyframe: Keyframe, now: float) -> Change[Job] | None:
-    """Take the picture; None when the lease is no longer the worker's."""
+def rendered(job: Job, token: str, takes: Sequence[Keyframe], now: float) -> Change[Job] | None:
+    """Take the pictures; None when the lease is no longer the worker's."""
     if not _leased(job, token) or job.prompt is None:
         return None
-    timed = replace(keyframe, timings=_timings(job, keyframe.timings))
-    done = replace(ended(job, SUCCEEDED, now), keyframe=timed, attempts=job.attempts + 1)
-    return Change(done, [KeyframeRendered(job.id, job.film, job.shot, timed, job.prompt)])
+    first, *others = (replace(take, timings=_timings(job, take.timings)) for take in takes)
+    done = replace(ended(job, SUCCEEDED, now), keyframe=first, more_takes=tuple(others), attempts=job.attempts + 1)
+    return Change(done, [KeyframeRendered(job.id, job.film, job.shot, first, job.prompt, done.takes)])
 
 
 def attempt_failed(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.rendering.domain.render_options import RenderOptions
+
 
 @dataclass(frozen=True)
 class Shot:
@@ -26,3 +28,4 @@ class Shot:
     negative: str = ""
     duration_s: float = 0.0
     seed: int | None = None
+    options: RenderOptions | None = None

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 from continuity.kernel.errors import InvalidValue
 from continuity.kernel.ids import derived_id
+from services.rendering.domain.render_options import RenderOptions, merged
 from services.rendering.domain.shot import Shot
 
 DEFAULT_WIDTH_PX = 1024
@@ -18,7 +19,7 @@ DEFAULT_HEIGHT_PX = 576
 class Submission:
     """``fanned_out`` is true once every job exists. The shots' tags in the queue go on from ``first_tag``.
 
-    ``time_to_live`` is in seconds; None means for ever.
+    ``time_to_live`` is in seconds; None means for ever. ``options`` are those of every shot; a shot's own go before.
     """
 
     id: str
@@ -32,6 +33,8 @@ class Submission:
     time_to_live: float | None = None
     first_tag: int = 0
     fanned_out: bool = False
+    options: RenderOptions | None = None
+    commercial: bool = False
 
     def __post_init__(self) -> None:
         seen: set[tuple[str, int]] = set()
@@ -48,6 +51,10 @@ class Submission:
     def job_id(self, shot: Shot) -> str:
         """The id of the job that a shot becomes."""
         return derived_id("job", self.id, shot.scene_id, shot.shot_number)
+
+    def optioned(self, shot: Shot) -> Shot:
+        """Return the shot with the options that it is drawn with."""
+        return replace(shot, options=merged(self.options, shot.options))
 
     @property
     def expire_time(self) -> float | None:

@@ -16,7 +16,7 @@ from services.rendering.domain.events import (
 )
 from services.rendering.domain.job import Job
 from services.rendering.domain.verification import Verification
-from services.rendering.handlers.ports import Step
+from services.rendering.handlers.ports import SourcePicture, Step
 from services.rendering.handlers.submit_shots import ShotsAsked
 
 TOPIC = "continuity.render.v1"
@@ -65,3 +65,8 @@ def verification_response(job_id: str, update: Step | Verification) -> pb.Verify
         return pb.VerifyKeyframeResponse(verification=to_message(update, verification_pb2.Verification))
     step = job_pb2.JobProgress(job_id=job_id, state=job_pb2.JOB_STATE_SUCCEEDED, step=update.step, steps=update.steps)
     return pb.VerifyKeyframeResponse(progress=step)
+
+
+def source_response(picture: SourcePicture) -> pb.UploadSourceResponse:
+    """Return what an uploaded picture is called."""
+    return to_message(picture, pb.UploadSourceResponse)

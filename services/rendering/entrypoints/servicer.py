@@ -14,9 +14,16 @@ from continuity.rpc.errors import Context
 from continuity.wire.conversion import word
 from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import Job
-from services.rendering.entrypoints.mapping import job_message, progress_message, shots_asked, verification_response
+from services.rendering.entrypoints.mapping import (
+    job_message,
+    progress_message,
+    shots_asked,
+    source_response,
+    verification_response,
+)
 from services.rendering.handlers.cancel_job import CancelJob
 from services.rendering.handlers.find_jobs import FindJobs
+from services.rendering.handlers.ports import Sources
 from services.rendering.handlers.stores import Jobs
 from services.rendering.handlers.submit_shots import SubmitShots
 from services.rendering.handlers.verify_keyframe import VerifyKeyframe
@@ -36,6 +43,7 @@ class RenderServicer(pb_grpc.RenderServiceServicer):
     watch: WatchJobs
     cancel: CancelJob
     verify: VerifyKeyframe
+    sources: Sources
 
     async def SubmitShots(self, request: pb.SubmitShotsRequest, context: Context) -> pb.SubmitShotsResponse:
         """Accept shots."""
@@ -66,17 +74,21 @@ class RenderServicer(pb_grpc.RenderServiceServicer):
     async def DownloadKeyframe(
         self, request: pb.DownloadKeyframeRequest, context: Context
     ) -> AsyncIterator[pb.DownloadKeyframeResponse]:
-        """Stream the bytes of a keyframe."""
-        async for chunk in self.find.keyframe(current_project(), request.job_id):
+        """Stream the bytes of a take."""
+        async for chunk in self.find.keyframe(current_project(), request.job_id, request.take):
             yield pb.DownloadKeyframeResponse(chunk=chunk)
 
     async def VerifyKeyframe(
         self, request: pb.VerifyKeyframeRequest, context: Context
     ) -> AsyncIterator[pb.VerifyKeyframeResponse]:
         """Stream the steps of a keyframe that is drawn anew, and the verdict."""
-        async with aclosing(self.verify(current_project(), request.job_id)) as updates:
+        async with aclosing(self.verify(current_project(), request.job_id, request.take)) as updates:
             async for update in updates:
                 yield verification_response(request.job_id, update)
+
+    async def UploadSource(self, request: pb.UploadSourceRequest, context: Context) -> pb.UploadSourceResponse:
+        """Take a picture that shots can begin with."""
+        return source_response(await self.sources.take(current_project(), request.picture))
 
     async def _response(self, update: Job | RenderProgressed, include_previews: bool) -> pb.WatchJobsResponse:
         if isinstance(update, Job):

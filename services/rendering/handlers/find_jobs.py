@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from continuity.kernel.errors import ContinuityError
 from continuity.kernel.values import ObjectRef
-from services.rendering.domain.errors import KeyframeMissing
 from services.rendering.domain.job import Job
+from services.rendering.domain.takes import take_of
 from services.rendering.handlers.ports import KeyframeFiles
 from services.rendering.handlers.stores import Jobs
 
@@ -32,12 +32,10 @@ class FindJobs:
         job = await self.jobs.get(project, job_id)
         return job, None if job.line_key is None else await self.jobs.ahead_of(job, MOST_AHEAD)
 
-    async def keyframe(self, project: str, job_id: str) -> AsyncIterator[bytes]:
-        """Yield the keyframe in chunks of 256 KiB at most. Raises ``JobMissing``, ``KeyframeMissing``."""
-        job = await self.jobs.get(project, job_id)
-        if job.keyframe is None:
-            raise KeyframeMissing(job_id=job.id, state=job.state)
-        data = await self.files.read(job.keyframe.object.key)
+    async def keyframe(self, project: str, job_id: str, take: int = 0) -> AsyncIterator[bytes]:
+        """Yield a take in chunks of 256 KiB at most. Raises ``JobMissing``, ``KeyframeMissing``, ``TakeMissing``."""
+        keyframe = take_of(await self.jobs.get(project, job_id), take)
+        data = await self.files.read(keyframe.object.key)
         for start in range(0, len(data), CHUNK_BYTES):
             yield data[start : start + CHUNK_BYTES]
 

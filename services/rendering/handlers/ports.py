@@ -12,16 +12,21 @@ from numpy.typing import NDArray
 from continuity.kernel.values import ObjectRef
 from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import Job
+from services.rendering.domain.render_options import RenderOptions
 from services.rendering.domain.verification import KeyframeFile
 
 
 @dataclass(frozen=True)
 class RenderTask:
-    """What a renderer gets: the frozen job, and the seconds that it may take."""
+    """What a renderer gets: the frozen job, and the seconds until nobody waits any more, those in line included.
+
+    ``take`` None means every take.
+    """
 
     project: str
     job: Job
     timeout_s: float
+    take: int | None = None
 
 
 @dataclass(frozen=True)
@@ -35,13 +40,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Picture:
-    """A finished picture: RGB, uint8, shape (height, width, 3).
+    """A finished picture: RGB, uint8, shape (height, width, 3). ``take`` counts from 0.
 
     ``manifest`` is a JSON object, of what the renderer alone knows to have determined it; empty where it has none.
     """
 
     pixels: NDArray[np.uint8]
     manifest: bytes = b""
+    take: int = 0
 
 
 class Renderer(Protocol):
@@ -51,7 +57,10 @@ class Renderer(Protocol):
     """Name and version; the same name draws the same picture from the same task."""
 
     def render(self, task: RenderTask) -> AsyncIterator[Step | Picture]:
-        """Yield steps and, last, the picture. Closing the iterator stops the work. Raises ``ContinuityError``."""
+        """Yield steps and the pictures in the order of their takes; the iterator ends behind the last one.
+
+        Closing it earlier stops the work. Raises ``ContinuityError``.
+        """
         ...
 
     async def check(self) -> None:
@@ -62,8 +71,13 @@ class Renderer(Protocol):
 class KeyframeFiles(Protocol):
     """Keyframes and previews as files."""
 
-    async def store(self, task: RenderTask, picture: Picture, renderer: str) -> ObjectRef:
-        """Encode a picture with its prompt and settings and store it under the hash of its bytes."""
+    async def store(
+        self, task: RenderTask, picture: Picture, renderer: str, keyframe: ObjectRef | None = None
+    ) -> ObjectRef:
+        """Encode a picture with its prompt and settings and store it under the hash of its bytes.
+
+        ``keyframe`` is the first take of the same job: another one is kept for as long as that is.
+        """
         ...
 
     async def encoded(self, task: RenderTask, picture: Picture, renderer: str) -> bytes:
@@ -116,4 +130,33 @@ class ProgressFeed(Protocol):
 
     def close(self) -> None:
         """Stop listening."""
+        ...
+
+
+@dataclass(frozen=True)
+class SourcePicture:
+    """An uploaded picture as it is kept: PNG, upright; ``sha256`` is of its bytes."""
+
+    sha256: str
+    width_px: int
+    height_px: int
+
+
+class Sources(Protocol):
+    """Pictures that shots begin with."""
+
+    async def take(self, project: str, picture: bytes) -> SourcePicture:
+        """Store a picture made safe, which goes again unless it is kept. Raises ``Invalid`` errors."""
+        ...
+
+    async def keep(self, project: str, sha256: str) -> SourcePicture | None:
+        """Keep a picture from now on; None when there is none."""
+        ...
+
+
+class OptionRules(Protocol):
+    """What can be told of options without a model."""
+
+    def check(self, asked: RenderOptions, width_px: int, height_px: int) -> None:
+        """Raise ``InvalidValue`` naming an option, such as ``hires.scale``, that nothing could be drawn with."""
         ...

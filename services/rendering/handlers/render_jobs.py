@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from math import inf
 
 from continuity.kernel.clock import Clock
 from continuity.kernel.errors import ContinuityError, Full, Unavailable
@@ -18,6 +20,7 @@ from services.rendering.domain.fair_queue import INTERACTIVE
 from services.rendering.domain.job import RENDERING, expired
 from services.rendering.domain.keyframe import Keyframe, StageTimings
 from services.rendering.domain.lease import handed_back, interrupted, put_off, rendered
+from services.rendering.handlers.attempt_clock import DRAW_S, WAIT_S, AttemptClock
 from services.rendering.handlers.fair_queue import FairQueue
 from services.rendering.handlers.held_job import HeldJob
 from services.rendering.handlers.observer import UNOBSERVED, Observer
@@ -28,8 +31,6 @@ from services.rendering.handlers.work import WorkSignal
 _log = logging.getLogger(__name__)
 
 LEASE_S = 10.0
-ATTEMPT_S = 600.0
-"""The longest that an attempt may take, of a job that may take for ever."""
 DOWN_DELAY_S = 1.0
 AWAY_DELAY_S = 3.0
 CHECK_S = 1.0
@@ -44,7 +45,8 @@ class RenderJobs:
     """Draws as many jobs at once as there are ``slots``, and stores pictures beside that.
 
     When they are full, up to ``urgent_slots`` more are drawn of those that somebody waits for in person.
-    Whoever is not heard of for ``lease_s`` is lost.
+    Whoever is not heard of for ``lease_s`` is lost. An attempt takes ``draw_s`` at most from its first step on, for
+    which it waits ``wait_s`` at most.
     """
 
     jobs: Jobs
@@ -58,6 +60,8 @@ class RenderJobs:
     slots: int = 1
     observer: Observer = UNOBSERVED
     urgent_slots: int = 0
+    draw_s: float = DRAW_S
+    wait_s: float = WAIT_S
     hand_back_s: float = HAND_BACK_S
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     works: dict[HeldJob, asyncio.Task[None]] = field(default_factory=dict)
@@ -189,21 +193,18 @@ class RenderJobs:
 
     async def _attempt(self, held: HeldJob) -> None:
         owned, token, now = held.owned, held.token, self.clock.now()
-        timeout_s = ATTEMPT_S if owned.job.expire_time is None else min(ATTEMPT_S, owned.job.expire_time - now)
-        if timeout_s <= 0:
+        left_s = inf if owned.job.expire_time is None else owned.job.expire_time - now
+        if left_s <= 0:
             await held.change(lambda job: expired(job, now))
             return
         try:
             with self.observer.attempt(owned, self.renderer.name):
-                async with asyncio.timeout(timeout_s):
-                    keyframe = await self._render(held, RenderTask(owned.project, owned.job, timeout_s))
-        except TimeoutError:
-            await held.blame(Failure.of(AttemptTooLong(timeout_s=timeout_s)), retryable=True)
+                takes = await self._render_in_time(held, AttemptClock(self.wait_s, self.draw_s, left_s))
         except RendererDown as error:
             self.check_time = 0.0
             failure, now = Failure.of(error), self.clock.now()
             await held.change(lambda job: interrupted(job, token, failure, DOWN_DELAY_S, now))
-        except PictureMissing as error:
+        except (AttemptTooLong, PictureMissing) as error:
             await held.blame(Failure.of(error), retryable=True)
         except RenderCrashed as error:
             await held.blame(Failure.of(error), retryable=True, crashed=True)
@@ -217,32 +218,56 @@ class RenderJobs:
             _log.exception("rendering %s broke", owned.job.id)
             await held.blame(Failure("INTERNAL", type(error).__name__), retryable=True)
         else:
-            await held.change(lambda job: rendered(job, token, keyframe, self.clock.now()))
+            await held.change(lambda job: rendered(job, token, takes, self.clock.now()))
 
-    async def _render(self, held: HeldJob, task: RenderTask) -> Keyframe:
+    async def _render_in_time(self, held: HeldJob, clock: AttemptClock) -> list[Keyframe]:
+        task = RenderTask(held.owned.project, held.owned.job, clock.most_s)
+        try:
+            async with asyncio.timeout_at(clock.until_s) as limit:
+                return await self._render(held, task, lambda: limit.reschedule(clock.begin()))
+        except TimeoutError:
+            raise clock.over() from None
+
+    async def _render(self, held: HeldJob, task: RenderTask, took_step: Callable[[], None]) -> list[Keyframe]:
+        """Draw and store the takes: each while the next one is drawn, and the last when the slot is free again."""
         await self.progress.tell(task.project, task.job)
-        started = self.clock.now()
-        picture = await self._drawn(task)
-        drawn = self.clock.now()
+        takes: list[Keyframe] = []
+        last: tuple[Picture, float] | None = None
+        began = self.clock.now()
+        async with aclosing(self._pictures(task, took_step)) as pictures:
+            async for picture in pictures:
+                if last is not None:
+                    takes.append(await self._stored(task, *last, takes))
+                last = picture, self.clock.now() - began
+                began = self.clock.now()
         self._free(held)
-        stored = await self.files.store(task, picture, self.renderer.name)
+        if last is None:
+            raise PictureMissing(renderer=self.renderer.name)
+        return [*takes, await self._stored(task, *last, takes)]
+
+    async def _stored(self, task: RenderTask, picture: Picture, render_s: float, takes: list[Keyframe]) -> Keyframe:
+        began = self.clock.now()
+        keyframe = takes[0].object if takes else None
+        stored = await self.files.store(task, picture, self.renderer.name, keyframe)
         height_px, width_px = picture.pixels.shape[:2]
         return Keyframe(
             object=stored,
             width_px=width_px,
             height_px=height_px,
-            seed=task.job.prompt.seed if task.job.prompt else 0,
+            seed=task.job.seed_of(picture.take),
             renderer=self.renderer.name,
-            timings=StageTimings(render_s=drawn - started, store_s=self.clock.now() - drawn),
+            timings=StageTimings(render_s=render_s, store_s=self.clock.now() - began),
         )
 
-    async def _drawn(self, task: RenderTask) -> Picture:
+    async def _pictures(self, task: RenderTask, took_step: Callable[[], None]) -> AsyncGenerator[Picture, None]:
+        """Tell the steps and yield the pictures."""
         async with aclosing(self.renderer.render(task)) as updates:  # type: ignore[type-var]
             async for update in updates:
+                took_step()
                 if isinstance(update, Picture):
-                    return update
-                await self._tell_step(task, update)
-        raise PictureMissing(renderer=self.renderer.name)
+                    yield update
+                else:
+                    await self._tell_step(task, update)
 
     async def _tell_step(self, task: RenderTask, step: Step) -> None:
         preview = await self.files.store_preview(task.project, step.preview) if step.preview else None

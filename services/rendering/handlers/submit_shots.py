@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from continuity.kernel.clock import Clock
@@ -13,6 +14,7 @@ from continuity.kernel.values import Change
 from services.rendering.domain.cast import CastEntry
 from services.rendering.domain.errors import RequestReused
 from services.rendering.domain.job import Job, submitted
+from services.rendering.domain.render_options import RenderOptions
 from services.rendering.domain.shot import Shot
 from services.rendering.domain.submission import DEFAULT_HEIGHT_PX, DEFAULT_WIDTH_PX, Submission
 from services.rendering.handlers.admission import Admission
@@ -35,11 +37,16 @@ class ShotsAsked:
     width_px: int
     height_px: int
     time_to_live: float | None = None
+    options: RenderOptions | None = None
+    commercial: bool = False
 
 
 @dataclass(frozen=True)
 class SubmitShots:
-    """The submission is durable before anything else happens; its fan-out can be done again at any time."""
+    """The submission is durable before anything else happens; its fan-out can be done again at any time.
+
+    ``accept_options`` raises ``InvalidValue`` for options that nothing can be drawn with.
+    """
 
     submissions: Submissions
     jobs: Jobs
@@ -47,14 +54,19 @@ class SubmitShots:
     queue: FairQueue
     admission: Admission
     clock: Clock
+    accept_options: Callable[[str, Submission], Awaitable[None]]
     notes: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def __call__(self, project: str, asked: ShotsAsked) -> tuple[Submission, list[Job]]:
-        """Return the submission and its jobs, in the order of the shots. Raises ``RequestReused``, ``QueueFull``."""
+        """Return the submission and its jobs, in the order of the shots.
+
+        Raises ``InvalidValue``, ``RequestReused`` and ``QueueFull``.
+        """
         wanted = self._submission(project, asked)
         accepted = await self.submissions.find(project, wanted.id) if asked.request_id else None
         if accepted is not None:
             return accepted, await self._again(project, accepted, wanted, asked.request_id)
+        await self.accept_options(project, wanted)
         async with self.admission.admitted(project, len(wanted.shots)):
             tag = await self.queue.reserve(project, wanted.id, wanted.priority, len(wanted.shots))
             wanted = replace(wanted, first_tag=tag)
@@ -118,4 +130,6 @@ class SubmitShots:
             height_px=asked.height_px or DEFAULT_HEIGHT_PX,
             create_time=self.clock.now(),
             time_to_live=asked.time_to_live,
+            options=asked.options,
+            commercial=asked.commercial,
         )

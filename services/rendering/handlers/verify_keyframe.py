@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 
 from continuity.kernel.errors import Absent, Damaged, Invalid, WrongState
 from services.rendering.domain.errors import (
-    AttemptTooLong,
-    KeyframeMissing,
     PictureMissing,
     RenderCrashed,
     RendererDown,
     VerificationsFull,
 )
-from services.rendering.domain.job import Job
+from services.rendering.domain.takes import take_of
 from services.rendering.domain.verification import (
     KeyframeFile,
     Verification,
@@ -26,13 +24,12 @@ from services.rendering.domain.verification import (
     compared_to_lost,
     whose,
 )
+from services.rendering.handlers.attempt_clock import DRAW_S, WAIT_S, AttemptClock
 from services.rendering.handlers.ports import KeyframeFiles, Picture, Renderer, RenderTask, Step
 from services.rendering.handlers.stores import Jobs
 
-LIMIT_S = 600.0
-"""The longest that one may take when its turn has come; that is as long as an attempt at a job may take."""
-PATIENCE_S = 120.0
-"""How long it waits for a renderer that is down."""
+PATIENCE_S = 300.0
+"""How long it waits for a renderer that is down; that is as long as one may take to start."""
 LOOK_S = 0.5
 MAX_WAITING = 16
 LOWEST_PRIORITY = 0
@@ -40,34 +37,42 @@ LOWEST_PRIORITY = 0
 
 @dataclass
 class VerifyKeyframe:
-    """One at a time, beside the queue and with the lowest priority, so that no job waits for it; nothing is stored."""
+    """One at a time, beside the queue and with the lowest priority, so that no job waits for it; nothing is stored.
+
+    ``start_renderer`` has one started that is only started when it is needed, and tells whether that can be. Each may
+    take as long as an attempt at a job, see ``RenderJobs``.
+    """
 
     jobs: Jobs
     files: KeyframeFiles
     renderer: Renderer
-    limit_s: float = LIMIT_S
+    start_renderer: Callable[[], bool] = lambda: True
+    draw_s: float = DRAW_S
+    wait_s: float = WAIT_S
     patience_s: float = PATIENCE_S
     max_waiting: int = MAX_WAITING
     waiting: int = 0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def __call__(self, project: str, job_id: str) -> AsyncGenerator[Step | Verification, None]:
-        """Yield steps and, last, the verdict.
+    async def __call__(self, project: str, job_id: str, take: int = 0) -> AsyncGenerator[Step | Verification, None]:
+        """Yield steps and, last, the verdict on a take.
 
-        Raises ``JobMissing``, ``KeyframeMissing``, ``VerificationsFull``, ``AttemptTooLong``, and what the renderer and
-        the stores raise where they are away.
+        Raises ``JobMissing``, ``KeyframeMissing``, ``TakeMissing``, ``VerificationsFull``, ``AttemptTooLong``,
+        ``TurnTooLate``, and what the renderer and the stores raise where they are away.
         """
         job = await self.jobs.get(project, job_id)
-        if job.keyframe is None:
-            raise KeyframeMissing(job_id=job.id, state=job.state)
+        keyframe = take_of(job, take)
+        job = replace(job, keyframe=keyframe)
         if differs := another_renderer(job, self.renderer.name):
             yield cannot(job, differs)
             return
         with self._place():
             async with self.turn:
                 await self._renderer_is_up()
-                stored, lost = await self._stored(job.keyframe.object.key)
-                async with aclosing(self._drawn_anew(project, job, stored, lost)) as updates:
+                stored, lost = await self._stored(keyframe.object.key)
+                clock = AttemptClock(self.wait_s, self.draw_s)
+                task = RenderTask(project, replace(job, priority=LOWEST_PRIORITY), clock.most_s, take)
+                async with aclosing(self._drawn_anew(task, clock, stored, lost)) as updates:
                     async for update in updates:
                         yield update
 
@@ -88,6 +93,8 @@ class VerifyKeyframe:
             try:
                 return await self.renderer.check()
             except RendererDown:
+                if not self.start_renderer():
+                    raise RendererDown(cause="it is not installed here") from None
                 if asyncio.get_running_loop().time() >= until_s:
                     raise
             await asyncio.sleep(LOOK_S)
@@ -100,11 +107,11 @@ class VerifyKeyframe:
             return None, str(error)
 
     async def _drawn_anew(
-        self, project: str, job: Job, stored: KeyframeFile | None, lost: str
+        self, task: RenderTask, clock: AttemptClock, stored: KeyframeFile | None, lost: str
     ) -> AsyncGenerator[Step | Verification, None]:
-        task = RenderTask(project, replace(job, priority=LOWEST_PRIORITY), self.limit_s)
+        job = task.job
         try:
-            async with aclosing(self._drawn(task)) as updates:
+            async with aclosing(self._drawn(task, clock)) as updates:
                 async for update in updates:
                     if isinstance(update, Picture):
                         drawn = await self._file(task, update)
@@ -120,16 +127,16 @@ class VerifyKeyframe:
     async def _file(self, task: RenderTask, picture: Picture) -> KeyframeFile:
         return await self.files.told_by(await self.files.encoded(task, picture, self.renderer.name))
 
-    async def _drawn(self, task: RenderTask) -> AsyncGenerator[Step | Picture, None]:
+    async def _drawn(self, task: RenderTask, clock: AttemptClock) -> AsyncGenerator[Step | Picture, None]:
         """Yield what the renderer yields, until the picture."""
-        until_s = asyncio.get_running_loop().time() + task.timeout_s
         async with aclosing(self.renderer.render(task)) as updates:  # type: ignore[type-var]
             while True:
                 try:
-                    async with asyncio.timeout_at(until_s):
+                    async with asyncio.timeout_at(clock.until_s):
                         update = await anext(updates, None)
                 except TimeoutError:
-                    raise AttemptTooLong(timeout_s=task.timeout_s) from None
+                    raise clock.over() from None
+                clock.begin()
                 if update is None:
                     raise PictureMissing(renderer=self.renderer.name)
                 yield update

@@ -1,167 +1,111 @@
-"""SDXL at full size with random weights on one GPU, in this process: ``python -m tests.bench.gpu --out DIR``.
+"""SDXL at full size with random weights on one GPU: ``python -m tests.bench.gpu``, or ``make bench-gpu``.
 
-Needs torch, transformers and diffusers, no network, no weights. Each table is written as soon as it is there, so a run
-that is ended keeps what it has measured. ``--shrink`` tries the script on a CPU with a small model.
+Needs torch, transformers and diffusers, no network, no weights; where there is no make, PYTHONPATH=.:libs. Each part
+is a process of its own with a limit, and each table is on the disk, in $OUT or docs/benchmarks, as soon as it is there.
+Called again it goes on with the parts that are not done: all of them take about twenty minutes on an H200, 570 seconds
+a call (``--budget-s``). ``--shrink`` tries it on a CPU with a small model.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import signal
+import subprocess
+import sys
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import diffusers
-import torch
-import transformers
+from tests.bench.gpu.report import Report
 
-from engine.device import chosen
-from engine.kernels.artifact import Artifact, write
-from engine.kernels.port import Eager, Kernels
-from tests.bench.gpu import sections
-from tests.bench.gpu.clock import Budget
-from tests.bench.gpu.full_size import full_size
-
-ROOFLINE_S = {20: 0.356, 30: 0.527}
-"""Seconds an image at 1024² and 790 TFLOP/s of bf16: 281.1 and 416.4 TFLOP (FLOP counter on meta tensors)."""
-TARGETS = {20: 1.25, 30: 0.85}
-LEAST_S = {"compiled": 90.0, "tuned": 240.0}
-"""What a part takes at least; with less left it is not begun."""
+PARTS = {
+    "ceilings": 40, "stock": 60, "eager": 120, "blocks": 100, "slots": 60, "trace": 90, "compiled": 220,
+    "tuned": 300, "tma": 300,
+}  # fmt: skip
+"""In the order in which they are taken, with the seconds that each takes at least; with less left it is not begun."""
+KEPT = Path("docs/benchmarks")
+LAST_S = 5.0
+"""What is kept for writing and leaving."""
 
 
-class Report:
-    """Tables by name, on the disk after each of them."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure, or with ``--within`` the one part that a process is for."""
+    asked = arguments().parse_args(words)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    if asked.within:
+        from tests.bench.gpu.parts import measure
 
-    def __init__(self, path: Path, head: dict[str, Any]) -> None:
-        self._path = path
-        self.tables: dict[str, Any] = {}
-        self._head = head
-
-    def add(self, name: str, measure: Callable[[], Any]) -> Any:
-        """Measure and keep; a failure is kept as such, and the rest goes on."""
-        began = time.monotonic()
-        try:
-            table = measure()
-        except Exception as error:
-            traceback.print_exc()
-            table = {"failed": f"{type(error).__name__}: {error}"[:500]}
-        self.tables[name] = table
-        print(f"{name} ({time.monotonic() - began:.0f} s): {json.dumps(table)}", flush=True)
-        self._path.write_text(json.dumps(self._head | {"tables": self.tables}, indent=2) + "\n")
-        return table
+        measure(asked.within, asked, Report(_path(asked)))
+        return
+    if not _path(asked).is_file() and (before := KEPT / _path(asked).name).is_file():
+        _path(asked).write_bytes(before.read_bytes())
+    end = time.monotonic() + asked.budget_s
+    for name in asked.part or PARTS:
+        _taken(name, asked, sys.argv[1:] if words is None else words, end)
+    print(f"{_path(asked)}: {Report(_path(asked)).tables.get('ratios')}")
 
 
-def main() -> None:
-    """Measure."""
-    parser = argparse.ArgumentParser(prog="make bench-gpu")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
+def arguments() -> argparse.ArgumentParser:
+    """Return what can be asked."""
+    parser = argparse.ArgumentParser(prog="make bench-gpu", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT") or KEPT))
+    parser.add_argument("--name", default="", help="of the file, gpu-NAME.json; else the device's")
+    parser.add_argument("--part", nargs="+", choices=[*PARTS], help="only these, done or not")
+    parser.add_argument("--within", choices=[*PARTS], help=argparse.SUPPRESS)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--shrink", type=int, default=1, help="divides the networks' widths; 16 for a trial on a CPU")
     parser.add_argument("--side", type=int, default=1024, help="pixels")
     parser.add_argument("--steps", type=int, nargs="+", default=[20, 30])
     parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--levers", nargs="*", default=["compiled", "tuned"], choices=["compiled", "tuned"])
-    parser.add_argument("--budget-s", type=float, default=560.0)
-    run(parser.parse_args())
+    parser.add_argument("--budget-s", type=float, default=570.0)
+    return parser
 
 
-def run(asked: argparse.Namespace) -> None:
-    """Take all measurements that there is time for."""
-    budget = Budget(asked.budget_s)
-    device = chosen(asked.device, 1)
-    device.settle()
-    on_gpu = device.torch_device.type == "cuda"
-    dtype = torch.bfloat16 if on_gpu else torch.float32
-    asked.out.mkdir(parents=True, exist_ok=True)
-    report = Report(asked.out / f"gpu-{'trial' if asked.shrink > 1 else _slug(device.name)}.json", head(asked, device))
-    checkpoint = full_size(device.torch_device, dtype, asked.shrink)
-    bench = sections.Bench(checkpoint, device, asked.side, tuple(asked.steps), asked.times)
-    report.add("health", lambda: sections.health(bench))
-    report.add("precision", lambda: _precision(bench, asked.shrink))
-    report.add("stock diffusers", lambda: sections.stock(bench))
-    report.add("engine, eager", lambda: sections.engine(bench))
-    best = _levers(report, bench, budget, device, asked.levers)
-    report.add("phases", lambda: sections.phases(bench, best))
-    report.add("overhead of a step", lambda: sections.overhead(bench, best))
-    report.add("same bytes in company", lambda: sections.company(bench, best))
-    report.add("ratios", lambda: ratios(report.tables))
+def _taken(name: str, asked: argparse.Namespace, words: Sequence[str], end: float) -> None:
+    """Take a part in a process of its own, and note what became of it."""
+    report, left_s = Report(_path(asked)), end - time.monotonic() - LAST_S
+    if not asked.part and report.parts.get(name) == "done":
+        return
+    if left_s < PARTS[name] / asked.shrink:
+        print(f"{name}: {left_s:.0f} s are left, it takes {PARTS[name]}; call again", flush=True)
+        return
+    state = _ran([sys.executable, "-m", "tests.bench.gpu", *words, "--within", name], left_s)
+    report = Report(_path(asked))
+    report.parts[name] = state
+    report.write()
+    print(f"{name}: {state}", flush=True)
 
 
-def head(asked: argparse.Namespace, device: Any) -> dict[str, Any]:
-    """Return what the figures are from."""
-    return {
-        "name": "gpu",
-        "device": device.name,
-        "facts": dict(device.facts()),
-        "diffusers": diffusers.__version__,
-        "transformers": transformers.__version__,
-        "side_px": asked.side,
-        "shrink": asked.shrink,
-        "weights": "random",
-    }
-
-
-def ratios(tables: dict[str, Any]) -> dict[str, Any]:
-    """Return the best engine against stock and against the roofline, by number of steps."""
-    engines = [table for name, table in tables.items() if name.startswith("engine") and "failed" not in table]
-    found: dict[str, Any] = {}
-    for label, stock in tables["stock diffusers"].items():
-        best_s = min(table[label]["median_s"] for table in engines)
-        steps = int(label.split()[0])
-        found[label] = {
-            "images_per_s": 1 / best_s,
-            "target_images_per_s": TARGETS.get(steps),
-            "times_stock": stock["median_s"] / best_s,
-            "share_of_roofline": ROOFLINE_S[steps] / best_s if steps in ROOFLINE_S else None,
-        }
-    return found
-
-
-def _levers(report: Report, bench: sections.Bench, budget: Budget, device: Any, names: list[str]) -> Kernels:
-    """Add one lever after the other while there is time; return the last that worked."""
-    best: Kernels = Eager()
-    bench.checkpoint.unet.to(memory_format=torch.channels_last)
-    bench.checkpoint.vae.to(memory_format=torch.channels_last)
-    report.add("engine, channels last", lambda: sections.engine(bench))
-    for name, mode in (("compiled", "serve"), ("tuned", "tune")):
-        if name not in names:
-            continue
-        if budget.left_s < LEAST_S[name]:
-            report.add(f"engine, {name}", lambda: {"failed": "no time was left"})
-            continue
-        kernels = sections.tuned(mode)
-        table = report.add(f"engine, {name}", lambda kernels=kernels: sections.engine(bench, kernels))
-        if "failed" not in table:
-            best = kernels
-    report.add("kernel artifact", lambda: _kept(report, device))
-    return best
-
-
-def _kept(report: Report, device: Any) -> dict[str, Any]:
-    """Save what the compiler has cached, as serving would read it."""
-    saved = torch.compiler.save_cache_artifacts()
-    if saved is None:
-        return {"bytes": 0}
-    artifact = Artifact({name: str(each) for name, each in device.facts().items()}, (), saved[0])
-    path = write(Path("build") / "kernels", artifact)
-    return {"bytes": path.stat().st_size, "sha256": artifact.sha256}
-
-
-def _precision(bench: sections.Bench, shrink: int) -> dict[str, Any]:
-    reference = full_size(bench.torch_device, torch.float32, shrink)
+def _ran(command: Sequence[str], limit_s: float) -> str:
+    """Run a part; return done, or what became of it. What it started ends with it."""
+    process = subprocess.Popen(command, start_new_session=True)
     try:
-        return sections.precision(bench, reference)
+        status: Any = process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        status = f"not done after {limit_s:.0f} s"
     finally:
-        del reference
-        if bench.torch_device.type == "cuda":
-            torch.cuda.empty_cache()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    return "done" if status == 0 else f"failed: {status}"
 
 
-def _slug(name: str) -> str:
-    return "-".join(name.lower().split())
+def _path(asked: argparse.Namespace) -> Path:
+    return Path(asked.out / f"gpu-{asked.name or _device_name(asked)}.json")
+
+
+def _device_name(asked: argparse.Namespace) -> str:
+    if asked.shrink > 1:
+        return "trial"
+    try:
+        told = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "device"
+    return "-".join(told.stdout.splitlines()[0].lower().split()) if told.stdout.strip() else "device"
 
 
 if __name__ == "__main__":

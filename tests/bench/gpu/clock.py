@@ -1,4 +1,4 @@
-"""Seconds on a device that works asynchronously, and how many of them are left."""
+"""Seconds on a device that works asynchronously."""
 
 from __future__ import annotations
 
@@ -26,15 +26,3 @@ def seconds(device: torch.device, act: Callable[[], object], times: int, warm_up
         act()
         runs.append(finished(device) - began)
     return {"min_s": min(runs), "median_s": statistics.median(runs), "max_s": max(runs)}
-
-
-class Budget:
-    """What is left of a run's time."""
-
-    def __init__(self, budget_s: float) -> None:
-        self._end = time.monotonic() + budget_s
-
-    @property
-    def left_s(self) -> float:
-        """Seconds."""
-        return self._end - time.monotonic()

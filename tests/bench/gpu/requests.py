@@ -12,7 +12,7 @@ from engine.kernels.port import Kernels
 from engine.models.entry import Entry
 from engine.preparation import Prepared
 from engine.request import RenderRequest
-from engine.shapes import ShapeClass
+from engine.shapes import SHARING, ShapeClass
 from engine.text.chunks import Chunk
 from engine.text.tokens import Budget, TokenisedPrompt, TokenReport
 
@@ -33,13 +33,23 @@ class OneModel:
     def loaded(self) -> list[str]:
         return ["random-sdxl"]
 
-    def hold(self, name: str) -> Checkpoint:
+    @property
+    def underway(self) -> list[str]:
+        return []
+
+    def open(self, name: str) -> Checkpoint:
         return self._checkpoint
+
+    def has(self, checkpoint: Checkpoint) -> bool:
+        return checkpoint is self._checkpoint
 
     def release(self, name: str) -> None:
         pass
 
-    def entry(self, name: str) -> Entry:
+    def give_up(self) -> None:
+        pass
+
+    def entry(self, name: str, kind: str | None = None) -> Entry:
         return Entry(name, "checkpoint", "sdxl", "none", True, Path())
 
     def entries(self, kind: str | None = None) -> list[Entry]:
@@ -53,15 +63,17 @@ def drawer(checkpoint: Checkpoint, device: Any, kernels: Kernels | None = None) 
 
 
 def prepared(
-    side_px: int, steps: int, seed: int = 0, guidance: float = 7.5, sampler: str = "euler", preview_every: int = 0
-) -> Prepared:
-    """Return a request for a square picture with a prompt of random words that follow from its seed."""
+    side_px: int, steps: int, seed: int = 0, guidance: float = 7.5, sampler: str = "euler", preview_every: int = 0,
+    width_px: int | None = None, sharing: int = SHARING,
+) -> Prepared:  # fmt: skip
+    """Return a request for a picture, square unless told, with a prompt of random words that follow from its seed."""
+    width_px = width_px or side_px
     request = RenderRequest(
         id=f"bench-{seed}", checkpoint="random-sdxl", prompt=f"random words {seed}", negative="random words", seed=seed,
-        steps=steps, guidance=guidance, width_px=side_px, height_px=side_px, sampler=sampler, schedule="normal",
+        steps=steps, guidance=guidance, width_px=width_px, height_px=side_px, sampler=sampler, schedule="normal",
         preview_every=preview_every,
     )  # fmt: skip
-    shape = ShapeClass("sdxl", side_px, side_px, guided=guidance > 1, chunks=1)
+    shape = ShapeClass("sdxl", width_px, side_px, guided=guidance > 1, chunks=1, sharing=sharing)
     return Prepared(request=request, tokens=tokens(seed), shape=shape)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,14 +14,12 @@ import torch
 from engine.checkpoint import Checkpoint
 from engine.drawing.autoencoder import decode
 from engine.drawing.drawer import Drawer
-from engine.drawing.evaluation import Row, batch, evaluate
+from engine.drawing.evaluation import Group, Row, batch, evaluate, shares
 from engine.drawing.expert import time_ids
 from engine.drawing.loop import reference_loop
-from engine.kernels.compiled import Compiled
 from engine.kernels.port import Kernels
 from engine.samplers import sampler
 from engine.text.encoding import encode
-from engine.work import Finished, Picture
 from tests.bench.gpu.clock import finished, seconds
 from tests.bench.gpu.requests import drawer, prepared, tokens
 from tests.bench.gpu.stock import Stock
@@ -60,6 +56,12 @@ def unet_inputs(bench: Bench, seed: int = 1) -> dict[str, torch.Tensor]:
     return batch(asked.shape, [row])
 
 
+def unet_group(bench: Bench) -> tuple[Hashable, ...]:
+    """Return what the engine keeps the kernels of these pictures under, so that none are made a second time."""
+    shape, checkpoint = prepared(bench.side_px, bench.steps[0]).shape, bench.checkpoint
+    return Group(shape, checkpoint.sha256, checkpoint.sha256, "", str(checkpoint.dtype)).kernels
+
+
 def health(bench: Bench) -> Table:
     """Random weights measure speed only while activations stay healthy: their spread, through UNet and VAE."""
     with torch.no_grad():
@@ -72,19 +74,38 @@ def health(bench: Bench) -> Table:
     return found
 
 
-def precision(bench: Bench, reference: Checkpoint) -> Table:
-    """Distance from float32 of one evaluation: the engine's call and stock's, root mean square over that of float32."""
+@dataclass(frozen=True)
+class Reference:
+    """What one evaluation gives in float32, and what stock diffusers gives in the checkpoint's dtype."""
+
+    exact: torch.Tensor
+    stock: torch.Tensor
+
+
+def reference(bench: Bench, exact: Callable[[], Checkpoint]) -> Reference:
+    """Evaluate both, before anything was done to the checkpoint; ``exact`` makes it again in float32."""
     inputs = unet_inputs(bench)
-    exact = {name: each.to(reference.dtype) for name, each in inputs.items()}
+    added = {"text_embeds": inputs["pooled"], "time_ids": inputs["time_ids"]}
     with torch.no_grad():
-        truth = evaluate(reference, **exact).float()
-        ours = evaluate(bench.checkpoint, **inputs).float()
-        added = {"text_embeds": inputs["pooled"], "time_ids": inputs["time_ids"]}
         stock = bench.checkpoint.unet(
             inputs["sample"], inputs["timesteps"], encoder_hidden_states=inputs["prompt"], added_cond_kwargs=added
         ).sample.float()
-    errors = [((each - truth).pow(2).mean() / truth.pow(2).mean()).sqrt().item() for each in (ours, stock)]
-    return {"engine": errors[0], "stock": errors[1], "ratio": errors[0] / errors[1] if errors[1] else 1.0}
+        truth = evaluate(exact(), **{name: each.float() for name, each in inputs.items()}).float()
+    return Reference(truth, stock)
+
+
+def precision(bench: Bench, known: Reference, kernels: Kernels) -> Table:
+    """Distance of one evaluation from float32, root mean square over that of float32: the engine's and stock's.
+
+    Empty slots are left out: what comes of nothing but zeros is noise of rounding. Where stock's is zero, no ratio.
+    """
+    with torch.no_grad():
+        ours = kernels.run(unet_group(bench), partial(evaluate, bench.checkpoint), unet_inputs(bench)).float()
+    shape = prepared(bench.side_px, bench.steps[0]).shape
+    ours, exact, usual = (torch.cat(shares(each, shape, slot=0)) for each in (ours, known.exact, known.stock))
+    square = exact.pow(2).mean()
+    errors = [((each - exact).pow(2).mean() / square).sqrt().item() for each in (ours, usual)]
+    return {"engine": errors[0], "stock": errors[1], "ratio": errors[0] / errors[1] if errors[1] else None}
 
 
 def stock(bench: Bench) -> Table:
@@ -105,36 +126,20 @@ def engine(bench: Bench, kernels: Kernels | None = None) -> Table:
 def phases(bench: Bench, kernels: Kernels) -> Table:
     """Where the time of one picture goes."""
     inputs, call = unet_inputs(bench), partial(evaluate, bench.checkpoint)
-    latent = torch.randn(1, 4, bench.side_px // 8, bench.side_px // 8).to(bench.torch_device) * 0.13
+    side = bench.side_px // 8
+    latent = torch.randn(1, 4, side, side).to(bench.torch_device) * 0.13
     through = partial(decode, bench.checkpoint)
+    group = ("decode", bench.checkpoint.sha256, str(bench.checkpoint.vae.dtype), side, side)
     noise = np.random.default_rng(1).integers(0, 255, (bench.side_px, bench.side_px, 3), np.uint8)
     acts: dict[str, Callable[[], object]] = {
         "encode": lambda: encode(bench.checkpoint, tokens(1)),
-        "unet, guided": lambda: kernels.run(("phases", "unet"), call, inputs),
+        "unet, guided": lambda: kernels.run(unet_group(bench), call, inputs),
         "sampler": _sampler_step(bench),
-        "vae": lambda: kernels.run(("phases", "vae"), through, {"latent": latent}),
+        "vae": lambda: kernels.run(group, through, {"latent": latent}),
         "png, zlib level 1, another process's work": lambda: zlib.compress(noise.tobytes(), 1),
     }
     with torch.no_grad():
         return {name: seconds(bench.torch_device, act, bench.times, warm_ups=3) for name, act in acts.items()}
-
-
-def company(bench: Bench, kernels: Kernels | None) -> Table:
-    """The same requests alone and in shuffled company, one a batch and, at half the side, four: equal pictures."""
-    executor = drawer(bench.checkpoint, bench.device, kernels)
-    found: Table = {}
-    for side_px in (bench.side_px, bench.side_px // 2):
-        names = ("euler", "dpmpp-2m", "dpmpp-2m-sde", "euler")
-        requests = [prepared(side_px, min(bench.steps), seed, sampler=name) for seed, name in enumerate(names)]
-        alone = [_hash(reference_loop(executor, each)[0]) for each in requests]
-        together = [_hash(each) for each in _shuffled(executor, requests, random.Random(7))]
-        found[f"{side_px} px"] = {
-            "slots": requests[0].shape.slots,
-            "requests": len(alone),
-            "different": len(set(alone)),
-            "equal": sum(a == b for a, b in zip(alone, together, strict=True)),
-        }
-    return found
 
 
 def overhead(bench: Bench, kernels: Kernels) -> Table:
@@ -143,14 +148,9 @@ def overhead(bench: Bench, kernels: Kernels) -> Table:
     steps = max(bench.steps)
     executor = drawer(bench.checkpoint, bench.device, kernels)
     with torch.no_grad():
-        bare = seconds(bench.torch_device, lambda: kernels.run(("overhead",), call, inputs), steps, warm_ups=3)
+        bare = seconds(bench.torch_device, lambda: kernels.run(unet_group(bench), call, inputs), steps, warm_ups=3)
     times = _step_times(executor, bench, steps)
     return {"unet_s": bare["median_s"], "step_s": times, "overhead_s": times - bare["median_s"]}
-
-
-def tuned(mode: str, sha256: str = "") -> Compiled:
-    """Return kernels that are compiled in a mode."""
-    return Compiled(sha256, mode)
 
 
 def _rated(bench: Bench, act: Callable[[], object]) -> Table:
@@ -167,36 +167,6 @@ def _sampler_step(bench: Bench) -> Callable[[], object]:
         return one.step(latent, 0, one.scaled(latent, 0))
 
     return act
-
-
-def _shuffled(executor: Drawer, requests: list[Any], draw: random.Random) -> list[Picture]:
-    works = {i: executor.begin(each) for i, each in enumerate(requests)}
-    pictures: dict[int, Picture] = {}
-    while works:
-        chosen = _mates(executor, works, draw)
-        for i, outcome in zip(chosen, executor.run([works[i] for i in chosen]), strict=True):
-            if isinstance(outcome, Exception):
-                raise outcome
-            for each in outcome:
-                if isinstance(each, Picture):
-                    pictures[i] = each
-                elif isinstance(each, Finished):
-                    works.pop(i).close()
-    return [pictures[i] for i in sorted(pictures)]
-
-
-def _mates(executor: Drawer, works: dict[int, Any], draw: random.Random) -> list[int]:
-    """Return one work by chance and, by chance too, some of those that may share its batch."""
-    first = draw.choice(sorted(works))
-    group = works[first].next.group
-    if group is None:
-        return [first]
-    mates = [i for i, each in works.items() if i != first and each.next.group == group]
-    return [first, *draw.sample(mates, min(len(mates), draw.randrange(executor.slots(group))))]
-
-
-def _hash(picture: Picture) -> str:
-    return hashlib.sha256(picture.pixels.tobytes()).hexdigest()
 
 
 def _step_times(executor: Drawer, bench: Bench, steps: int) -> float:

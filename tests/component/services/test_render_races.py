@@ -108,7 +108,7 @@ async def cancel(house: Process, job: Job) -> None:
 
 
 async def draw(house: Process, job: Job) -> None:
-    await house.jobs.change(PROJECT, job.id, lambda job: rendered(job, TOKEN, KEYFRAME, 200.0))
+    await house.jobs.change(PROJECT, job.id, lambda job: rendered(job, TOKEN, [KEYFRAME], 200.0))
 
 
 async def fail(house: Process, job: Job) -> None:

@@ -1,29 +1,12 @@
-import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from engine.checkpoint import Checkpoint
-from engine.errors import Refused
 from engine.models.entry import Entry, file_sha256
 from engine.models.tiny.adapters import make_tiny_controlnet
-
-
-class Shelf:
-    """A catalogue of the entries that a test puts there."""
-
-    def __init__(self, *entries: Entry) -> None:
-        self.held = {each.name: each for each in entries}
-
-    def entry(self, name: str) -> Entry:
-        if name not in self.held:
-            raise Refused("model", name, "it is not in the catalogue")
-        return self.held[name]
-
-    def entries(self, kind: str | None = None) -> list[Entry]:
-        return [each for each in self.held.values() if kind in (None, each.kind)]
 
 
 @pytest.fixture(scope="session")
@@ -35,16 +18,10 @@ def network_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shelf(network_folder: Path) -> Shelf:
+def shelf(network_folder: Path, shelved: Any) -> Any:
     files = {path.name: file_sha256(path) for path in network_folder.glob("*")}
     entry = Entry("canny", "controlnet", "sdxl", "openrail++", True, network_folder, files)
-    return Shelf(entry, replace(entry, name="depth"))
-
-
-@pytest.fixture
-def checkpoint(tiny: Checkpoint) -> Checkpoint:
-    """The tiny checkpoint with a denoiser of its own."""
-    return replace(tiny, unet=copy.deepcopy(tiny.unet))
+    return shelved(entry, replace(entry, name="depth"))
 
 
 @pytest.fixture

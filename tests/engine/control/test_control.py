@@ -209,6 +209,12 @@ def test_a_network_that_cannot_be_used_says_why(shelf, checkpoint, frame, networ
         Controls(shelf, 0).of(checkpoint, asked(), np.asarray(frame))
 
 
+def test_what_is_no_controlnet_is_refused_before_its_weights_are_counted(shelf, checkpoint, network_folder):
+    shelf.held["person"] = replace(shelf.held["canny"], name="person", kind="lora", path=network_folder / "none")
+    with pytest.raises(Refused, match="kind lora"):
+        Controls(shelf, 0).wanted_bytes(checkpoint, asked("person"))
+
+
 @pytest.mark.parametrize("file", ["config.json", "diffusion_pytorch_model.safetensors"])
 def test_a_network_that_was_replaced_on_disk_is_refused(shelf, checkpoint, frame, network_folder, tmp_path, file):
     shutil.copytree(network_folder, tmp_path / "canny")

@@ -98,6 +98,14 @@ def test_only_errors_of_the_accelerator_itself_are_sticky():
 
 @pytest.mark.parametrize(
     "said",
+    ["operation not permitted when stream is capturing", "operation failed due to a previous error during capture"],
+)
+def test_a_capture_that_is_given_up_is_not_sticky(said):
+    assert not is_sticky(torch.AcceleratorError(f"CUDA error: {said}"))
+
+
+@pytest.mark.parametrize(
+    "said",
     [
         "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx( handle, opa, opb, m, n, k)`",
         "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED",

@@ -7,19 +7,21 @@ import pytest
 import torch
 
 from engine.device import CpuDevice
+from engine.drawing.costs import REFERENCE_BYTES
 from engine.drawing.drawer import Drawer
 from engine.drawing.loop import reference_loop
 from engine.errors import NotAPicture, OutOfMemory, Refused
-from engine.request import HiresFix
+from engine.request import HiresFix, Reference
 from engine.work import Finished, Picture, Progress
 
 
 def run(drawer, prepared):
-    """Everything that a request's units tell, and the phases they had."""
+    """Everything that a request's units tell, and the phases they had; loading, in however many units, counts once."""
     work = drawer.begin(prepared)
     told, phases = [], []
     while not any(isinstance(each, Finished) for each in told):
-        phases.append(work.next.phase)
+        if (phase := work.next.phase) != "load" or phases[-1:] != ["load"]:
+            phases.append(phase)
         (outcome,) = drawer.run([work])
         if isinstance(outcome, Exception):
             raise outcome
@@ -125,6 +127,12 @@ def test_what_a_request_takes_grows_with_its_size_and_is_known_better_once_the_m
     models.checkpoint("sdxl-tiny")
     known = fresh.begin(large).memory_bytes
     assert fresh.begin(prepared()).memory_bytes < known < guessed
+
+
+def test_people_are_counted_in_what_a_request_takes(drawer, prepared, photograph):
+    person = {"references": (Reference(0, 0.6, adapter="tiny-ip-adapter"),), "references_shown": [photograph]}
+    nobody, somebody = (drawer.begin(prepared(**each)).memory_bytes for each in ({}, person))
+    assert somebody - nobody == 4 * REFERENCE_BYTES
 
 
 def test_an_error_that_somebody_keeps_keeps_no_tensors(drawer, prepared):

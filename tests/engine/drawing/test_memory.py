@@ -172,7 +172,41 @@ def test_a_network_that_guides_a_request_stays_and_its_kernels_too(models, prepa
     del work
     drawer._studio.give_up()
     assert weights_of(drawer)["controls"] == 0
-    assert len(forgotten[0]) == 64
+    assert len(forgotten[0].split()[-1]) == 64
+
+
+def test_kernels_stay_as_long_as_their_checkpoint_stays_in_memory(models, prepared):
+    forgotten = []
+    kernels = Eager()
+    kernels.forget = forgotten.append
+    studio = Drawer(models, models.catalogue, CpuDevice(1), kernels)._studio
+    idle = opened(studio, "sdxl-tiny", prepared().request)
+    studio.use(idle, (LoraUse("tiny-lora"),))
+    studio.shut("sdxl-tiny")
+    opened(studio, "tiny-sd2", prepared().request)
+    assert forgotten == []
+    assert studio.ready(idle, (LoraUse("tiny-lora"),))
+    models.budget_bytes = models.used_bytes
+    assert "tiny-refiner" not in models.loaded
+    studio.open("tiny-refiner", "refiner", prepared().request)
+    assert forgotten == [idle.place]
+    assert models.loaded == ["tiny-sd2"]
+
+
+def test_a_checkpoint_that_was_replaced_on_disk_leaves_when_memory_runs_out(drawer, models, prepared, monkeypatch):
+    pixels(drawer, prepared())
+    monkeypatch.setattr(Models, "_is_installed", lambda self, name: False)
+    drawer._studio.give_up()
+    assert models.used_bytes == 0
+    assert drawer._studio._variants == {}
+
+
+def opened(studio, name, request):
+    """A checkpoint, in memory and claimed."""
+    studio.open(name, "checkpoint", request)
+    checkpoint = studio.models.checkpoint(name)
+    studio.variant(checkpoint, ())
+    return checkpoint
 
 
 def test_ever_new_variants_never_fill_the_device(models, prepared):

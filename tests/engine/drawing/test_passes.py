@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from engine.drawing import image, request
+from engine.drawing.autoencoder import pixels_of, tensor_of
+from engine.drawing.enlarging import enlarged
 from engine.drawing.fit import fitted
-from engine.drawing.image import developed
+from engine.drawing.image import developed, encoded
 from engine.drawing.loop import reference_loop
 from engine.errors import Refused
 from engine.request import HiresFix, LayoutGuide
@@ -33,7 +35,7 @@ def test_the_less_strength_the_nearer_is_the_picture_to_the_image(drawer, prepar
 
 def test_strength_that_leaves_no_step_is_refused(drawer, prepared, photograph):
     with pytest.raises(Refused, match="strength"):
-        reference_loop(drawer, prepared(image=photograph, strength=0.2, steps=3))
+        drawer.begin(prepared(image=photograph, strength=0.2, steps=3))
 
 
 def test_inpainting_leaves_what_the_mask_hides_as_it_was(drawer, prepared, photograph, monkeypatch):
@@ -77,7 +79,25 @@ def test_the_second_pass_draws_on_the_enlarged_picture_of_the_first(drawer, prep
     second = drawn(drawer, prepared(hires=HiresFix(scale=1.5, strength=0.5, steps=4), **size))
     large = prepared(image=fitted(first.pixels, 240, 144), strength=0.5, steps=4, **size)
     large.shape = replace(large.shape, width_px=240, height_px=144)
-    assert np.array_equal(second, drawn(drawer, large))
+    unlike = drawn(drawer, prepared(**size, seed=1))
+    assert distance(second, drawn(drawer, large)) < 2 < distance(second, unlike)
+
+
+def test_between_the_passes_nothing_is_rounded_to_bytes(drawer, prepared, monkeypatch):
+    seen = []
+    monkeypatch.setattr(request, "encoded", lambda scene, picture: seen.append(picture) or encoded(scene, picture))
+    reference_loop(drawer, prepared(hires=HiresFix(scale=1.5, strength=0.5, steps=2)))
+    (picture,) = seen
+    levels = (picture / 2 + 0.5) * 255
+    assert float((levels - levels.round()).abs().mean()) > 0.2
+    assert -1 <= float(picture.min()) < float(picture.max()) <= 1
+
+
+@pytest.mark.parametrize("size", [(240, 144), (256, 144), (240, 160), (160, 96)])
+def test_enlarging_covers_and_cuts_as_fitting_does(photograph, size):
+    small = fitted(photograph, 160, 96)
+    grown = enlarged(tensor_of(small, torch.device("cpu")), *size)
+    assert distance(pixels_of(grown), fitted(small, *size)) < 3
 
 
 def test_a_second_pass_beyond_the_limit_is_refused(drawer, prepared):

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from engine.drawing import studio
 from engine.drawing.expert import require_usable
 from engine.drawing.loop import reference_loop
 from engine.errors import ModelUnusable, Refused
+from engine.identity.adapter import Adapter
+from engine.identity.attention import Attention
+from engine.kernels.projections import Joined, join
 from engine.models.memory import Models
 from engine.request import LayoutGuide, LoraUse, Reference
 
@@ -47,6 +51,35 @@ def test_a_lora_changes_the_picture_and_nothing_of_it_stays(drawer, prepared):
     assert np.array_equal(drawn(drawer, prepared(loras=LORA)), merged)
 
 
+def test_weights_are_arranged_before_anything_is_merged_into_them(drawer, prepared, models, monkeypatch):
+    usual = [drawn(drawer, prepared(loras=each)) for each in ((), LORA)]
+    models.drop("sdxl-tiny")
+    met = []
+
+    def arrange(checkpoint):
+        met.append({type(each) for each in checkpoint.unet.attn_processors.values()})
+        checkpoint.unet.to(memory_format=torch.channels_last)
+        checkpoint.vae.to(memory_format=torch.channels_last)
+        join(checkpoint.unet)
+
+    monkeypatch.setattr(studio, "arrange", arrange)
+    before, merged = (drawn(drawer, prepared(loras=each)) for each in ((), LORA))
+    places = places_of(models.checkpoint("sdxl-tiny"))
+    after = [drawn(drawer, prepared(loras=each)) for each in ((), LORA, ())]
+    assert met == [{Attention}]
+    assert {type(each) for each in models.checkpoint("sdxl-tiny").unet.attn_processors.values()} == {Joined}
+    assert [np.array_equal(each, as_then) for each, as_then in zip(after, (before, merged, before), strict=True)] == [
+        True
+    ] * 3
+    assert places_of(models.checkpoint("sdxl-tiny")) == places
+    for arranged, single in zip((before, merged), usual, strict=True):
+        assert np.abs(arranged.astype(int) - single).max() <= 1
+
+
+def places_of(checkpoint):
+    return [each.data_ptr() for each in (*checkpoint.unet.parameters(), *checkpoint.vae.parameters())]
+
+
 def test_requests_with_and_without_a_lora_take_turns_step_by_step(drawer, prepared):
     alone = {loras: drawn(drawer, prepared(loras=loras)) for loras in ((), LORA)}
     works = {loras: drawer.begin(prepared(loras=loras)) for loras in alone}
@@ -62,8 +95,8 @@ def test_requests_with_and_without_a_lora_take_turns_step_by_step(drawer, prepar
 def test_their_steps_never_share_a_batch(drawer, prepared):
     works = [drawer.begin(prepared(loras=loras)) for loras in ((), LORA)]
     for work in works:
-        drawer.run([work])
-        drawer.run([work])
+        while work.next.phase != "step":
+            drawer.run([work])
     assert len({work.next.group for work in works}) == 2
 
 
@@ -72,6 +105,25 @@ def test_a_reference_acts_inside_its_mask_and_nothing_of_it_stays(drawer, prepar
     assert not np.array_equal(seen, before)
     assert np.array_equal(after, before)
     assert np.array_equal(drawn(drawer, prepared(**person)), seen)
+
+
+def test_a_person_in_the_next_shot_is_not_looked_at_again(drawer, prepared, person, monkeypatch):
+    looks, seen = [], Adapter.seen
+    monkeypatch.setattr(Adapter, "seen", lambda self, picture: looks.append(picture.shape) or seen(self, picture))
+
+    def shot(name):
+        asked = prepared(**person)
+        asked.sha256 = {"references[0]": name, "reference_masks[0]": "m"}
+        return drawn(drawer, asked)
+
+    first, again = shot("ada"), shot("ada")
+    assert len(looks) == 1
+    assert np.array_equal(first, again)
+    shot("bob")
+    assert len(looks) == 2
+    assert drawer._studio.identities.seen_bytes > 0
+    drawer._studio.give_up()
+    assert drawer._studio.identities.seen_bytes == 0
 
 
 def test_requests_with_references_share_a_batch_and_keep_their_bytes(drawer, prepared, person):
@@ -128,7 +180,8 @@ def test_a_unet_that_wants_what_the_engine_does_not_give_is_refused(config):
 
 def test_a_checkpoint_stays_while_a_request_draws_with_it_and_may_leave_then(drawer, prepared, models):
     work = drawer.begin(prepared())
-    drawer.run([work])
+    while work.next.phase == "load":
+        drawer.run([work])
     models.drop("sdxl-tiny")
     assert "sdxl-tiny" in models.loaded
     work.close()

@@ -1,32 +1,14 @@
-import copy
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from engine.checkpoint import Checkpoint
-from engine.errors import Refused
 from engine.models.entry import Entry, file_sha256
 from engine.models.tiny.adapters import make_tiny_image_encoder, make_tiny_ip_adapter
 
 FILE = "ip-adapter-plus-face_sdxl_vit-h.safetensors"
-
-
-class Shelf:
-    """A catalogue of the entries that a test puts there."""
-
-    def __init__(self, *entries: Entry) -> None:
-        self.held = {each.name: each for each in entries}
-
-    def entry(self, name: str) -> Entry:
-        if name not in self.held:
-            raise Refused("model", name, "it is not in the catalogue")
-        return self.held[name]
-
-    def entries(self, kind: str | None = None) -> list[Entry]:
-        return [each for each in self.held.values() if kind in (None, each.kind)]
 
 
 @pytest.fixture(scope="session")
@@ -40,19 +22,13 @@ def adapter_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shelf(adapter_folder: Path) -> Shelf:
+def shelf(adapter_folder: Path, shelved: Any) -> Any:
     def entry(name: str, kind: str) -> Entry:
         folder = adapter_folder / name
         files = {path.name: file_sha256(path) for path in folder.glob("*")}
         return Entry(name, kind, "sdxl", "apache-2.0", True, folder, files)
 
-    return Shelf(entry("face", "ip-adapter"), entry("plus", "ip-adapter"), entry("encoder", "image-encoder"))
-
-
-@pytest.fixture
-def checkpoint(tiny: Checkpoint) -> Checkpoint:
-    """The tiny checkpoint with a denoiser of its own, so that a test may install attention there."""
-    return replace(tiny, unet=copy.deepcopy(tiny.unet))
+    return shelved(entry("face", "ip-adapter"), entry("plus", "ip-adapter"), entry("encoder", "image-encoder"))
 
 
 @pytest.fixture

@@ -12,12 +12,19 @@ from transformers import CLIPImageProcessorPil
 
 from engine.errors import ModelUnusable, Refused
 from engine.identity import SLOTS, Identities, Identity, install
+from engine.identity.adapter import Adapter
+from engine.identity.attention import places
 from engine.identity.pictures import clip_input, mask_at, squared
 from engine.request import Reference, RenderRequest
 
 FILE = "ip-adapter-plus-face_sdxl_vit-h.safetensors"
 SIDE = 32
 PLENTY = 1 << 30
+
+
+def seen_bytes(checkpoint):
+    """What one picture takes: keys and values of two halves and 16 tokens in each layer, float32."""
+    return 2 * 2 * 16 * sum(each.stop - each.start for each in places(checkpoint.unet).values()) * 4
 
 
 def asked(*references, commercial=False):
@@ -177,18 +184,17 @@ def test_two_adapters_share_their_encoder_and_may_meet_in_one_request(identities
     )
     assert not torch.equal(both.keys[:, 0], both.keys[:, 1])
     assert set(both.sha256) == {"face", "plus", "encoder"}
-    assert len(identities._encoders) == 1
+    assert len(identities._adapters._encoders) == 1
 
 
 def test_the_least_recently_used_adapter_leaves(shelf, checkpoint, people):
     identities = Identities(shelf, 1)
     face, plus = asked(Reference(0, 0.5, None, "face")), asked(Reference(0, 0.5, None, "plus"))
-    assert not identities.ready(checkpoint, face)
     first = identities.of(checkpoint, face, people, [])
-    assert identities.ready(checkpoint, face)
+    assert identities.wanted_bytes(checkpoint, face) == 0
     identities.of(checkpoint, plus, people, [])
-    assert identities.ready(checkpoint, plus)
-    assert not identities.ready(checkpoint, face)
+    assert identities.wanted_bytes(checkpoint, plus) == 0
+    assert identities.wanted_bytes(checkpoint, face) > 0
     assert torch.equal(identities.of(checkpoint, face, people, []).keys, first.keys)
 
 
@@ -210,6 +216,71 @@ def test_adapters_are_given_up_and_what_they_saw_stays(identities, checkpoint, p
     assert identities.weight_bytes == 0
     assert identities.wanted_bytes(checkpoint, face) == before, "the encoder has gone too"
     assert torch.equal(identities.of(checkpoint, face, people, []).keys, seen.keys)
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """Which pictures adapters were shown, by their shapes."""
+    shown, seen = [], Adapter.seen
+    monkeypatch.setattr(Adapter, "seen", lambda self, picture: shown.append(picture.shape) or seen(self, picture))
+    return shown
+
+
+NAMES = ["a" * 64, "b" * 64, "c" * 64]
+
+
+def test_a_picture_is_looked_at_once_by_each_adapter_and_gives_the_same_bytes(identities, checkpoint, people, looks):
+    face, plus = asked(Reference(1, 0.5, None, "face")), asked(Reference(1, 0.5, None, "plus"))
+    first, again, other = (identities.of(checkpoint, each, people, [], NAMES) for each in (face, face, plus))
+    assert looks == [people[1].shape] * 2
+    assert torch.equal(first.keys, again.keys)
+    assert torch.equal(first.values, again.values)
+    assert first.sha256 == again.sha256
+    assert not torch.equal(first.keys, other.keys)
+
+
+def test_a_picture_without_a_name_is_looked_at_each_time(identities, checkpoint, people, looks):
+    for _ in range(2):
+        identities.of(checkpoint, asked(Reference(1, 0.5, None, "face")), people, [])
+    assert len(looks) == 2
+    assert identities.seen_bytes == 0
+
+
+def test_for_pictures_that_are_known_no_adapter_is_loaded(shelf, checkpoint, people, looks):
+    identities = Identities(shelf, 8 * 2 * seen_bytes(checkpoint))
+    face, plus = (asked(Reference(0, 0.5, None, name)) for name in ("face", "plus"))
+    for each in (face, plus):
+        identities.of(checkpoint, each, people, [], NAMES)
+    assert identities.wanted_bytes(checkpoint, face, NAMES) == 0 < identities.wanted_bytes(checkpoint, face)
+    identities.of(checkpoint, face, people, [], NAMES)
+    assert identities.wanted_bytes(checkpoint, face) > 0
+    assert len(looks) == 2
+
+
+def test_the_licence_counts_for_pictures_that_are_known_too(identities, shelf, checkpoint, people):
+    face = Reference(0, 0.5, None, "face")
+    identities.of(checkpoint, asked(face), people, [], NAMES)
+    shelf.held["encoder"] = replace(shelf.held["encoder"], commercial=False)
+    with pytest.raises(Refused, match="forbids commercial use"):
+        identities.of(checkpoint, asked(face, commercial=True), people, [], NAMES)
+
+
+def test_what_was_seen_is_bounded_and_the_longest_unused_leaves(shelf, checkpoint, people, looks):
+    one = seen_bytes(checkpoint)
+    identities = Identities(shelf, 8 * 2 * one)
+    for picture in (0, 1, 0, 2, 0, 1):
+        identities.of(checkpoint, asked(Reference(picture, 0.5, None, "face")), people, [], NAMES)
+        assert identities.seen_bytes <= 2 * one
+    assert looks == [people[each].shape for each in (0, 1, 2, 1)]
+    identities.give_up()
+    assert identities.seen_bytes == 0
+
+
+def test_another_image_encoder_sees_something_else(identities, shelf, checkpoint, people, looks):
+    face = asked(Reference(0, 0.5, None, "face"))
+    identities.of(checkpoint, face, people, [], NAMES)
+    shelf.held["encoder"] = replace(shelf.held["encoder"], files={**shelf.held["encoder"].files, "more.json": "0" * 64})
+    assert identities.wanted_bytes(checkpoint, face, NAMES) > 0
 
 
 def test_a_request_without_references_has_no_identity(identities, checkpoint):

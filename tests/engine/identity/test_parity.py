@@ -32,9 +32,7 @@ def stock(tiny_folder, adapter_folder):
     return pipeline
 
 
-def drawn_by_stock(pipeline, pictures, masks, guidance):
-    drawn = [Image.fromarray(each) for each in masks or []]
-    prepared = IPAdapterMaskProcessor().preprocess(drawn, 256, 256).reshape(1, -1, 256, 256) if masks else None
+def drawn(pipeline, guidance, **people):
     return pipeline(
         "two people in a kitchen",
         negative_prompt="blurred",
@@ -43,28 +41,28 @@ def drawn_by_stock(pipeline, pictures, masks, guidance):
         generator=torch.Generator().manual_seed(1),
         width=8 * SIDE,
         height=8 * SIDE,
+        output_type="latent",
+        **people,
+    ).images
+
+
+def drawn_by_stock(pipeline, pictures, masks, guidance):
+    pictured = [Image.fromarray(each) for each in masks or []]
+    prepared = IPAdapterMaskProcessor().preprocess(pictured, 256, 256).reshape(1, -1, 256, 256) if masks else None
+    return drawn(
+        pipeline,
+        guidance,
         ip_adapter_image=[[Image.fromarray(squared(each)) for each in pictures]],
         cross_attention_kwargs={"ip_adapter_masks": [prepared]} if masks else None,
-        output_type="latent",
-    ).images
+    )
 
 
 def drawn_by_engine(checkpoint, pipeline, identity, guidance):
     """The same pipeline without its adapter, with our attention: only attention differs."""
     pipeline.unet = checkpoint.unet
     install(checkpoint.unet)
-    guided = guidance > 1
-    return pipeline(
-        "two people in a kitchen",
-        negative_prompt="blurred",
-        num_inference_steps=3,
-        guidance_scale=guidance,
-        generator=torch.Generator().manual_seed(1),
-        width=8 * SIDE,
-        height=8 * SIDE,
-        cross_attention_kwargs=Identity.batch([identity], 1, guided, SIDE, SIDE),
-        output_type="latent",
-    ).images
+    people = Identity.batch([identity], 1, guidance > 1, SIDE, SIDE)
+    return drawn(pipeline, guidance, cross_attention_kwargs=people)
 
 
 def compared(stock, checkpoint, shelf, pictures, masks, scales, guidance):

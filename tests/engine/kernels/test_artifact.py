@@ -3,7 +3,7 @@
 import pytest
 
 from engine.errors import ModelUnusable
-from engine.kernels.artifact import KEYS, Artifact, path_of, read, write
+from engine.kernels.artifact import KEYS, Artifact, differences, path_of, read, write
 
 FACTS = {name: f"{name} 1" for name in KEYS}
 
@@ -42,7 +42,7 @@ def test_an_artifact_with_another_byte_is_refused(tmp_path, artifact, at):
         read(tmp_path, FACTS)
 
 
-@pytest.mark.parametrize("raw", [b"", b"\n\n\n", b"continuity kernels 1\n\n{}\n"])
+@pytest.mark.parametrize("raw", [b"", b"\n\n\n", b"continuity kernels 2\n\n{}\n"])
 def test_what_is_no_artifact_is_refused(tmp_path, raw):
     path_of(tmp_path, FACTS).write_bytes(raw)
     with pytest.raises(ModelUnusable):
@@ -52,3 +52,19 @@ def test_what_is_no_artifact_is_refused(tmp_path, raw):
 def test_other_kernels_have_another_hash(artifact):
     assert artifact.sha256 != Artifact(FACTS, artifact.classes, b"others").sha256
     assert artifact.sha256 != Artifact(FACTS | {"cuda_driver": "2"}, artifact.classes, artifact.payload).sha256
+
+
+def test_what_the_nearest_artifact_was_tuned_for_otherwise_is_told(tmp_path, artifact):
+    assert differences(tmp_path, FACTS) is None
+    write(tmp_path, Artifact(FACTS | dict.fromkeys(KEYS, "another"), (), b""))
+    write(tmp_path, Artifact(FACTS | {"cuda_driver": "old"}, (), b""))
+    assert differences(tmp_path, FACTS) == {"cuda_driver": ("old", "cuda_driver 1")}
+    assert differences(tmp_path, {"device": FACTS["device"]}) == {}, "what is not asked for fits"
+    write(tmp_path, artifact)
+    assert differences(tmp_path, FACTS) == {}
+
+
+def test_files_that_are_no_artifacts_are_no_nearest_ones(tmp_path):
+    for name, raw in (("a", b""), ("b", b"continuity kernels 2\nx\n[]\n"), ("c", b"\xff" * 99)):
+        (tmp_path / f"{name}.kernels").write_bytes(raw)
+    assert differences(tmp_path, FACTS) is None

@@ -47,7 +47,8 @@ class ScriptedWork:
 
     @property
     def next(self) -> Unit:
-        return Unit(*self.units[0], remaining=len(self.units))
+        phase, group = self.units[0]
+        return Unit(phase, group, len(self.units), kind=None if phase == "step" else (phase, self.shape))
 
     def advance(self) -> Outcome:
         phase = self.units.pop(0)[0]

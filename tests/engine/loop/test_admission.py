@@ -22,9 +22,8 @@ def test_a_place_is_free_again_once_and_only_once():
     room = WaitingRoom(2, 100)
     room.enter("a", 10)
     room.enter("b", 10)
-    with pytest.raises(QueueFull) as full:
+    with pytest.raises(QueueFull, match="2 requests wait, it takes 2"):
         room.enter("c", 10)
-    assert (full.value.waiting, full.value.limit) == (2, 2)
     for _ in range(3):
         room.leave("a")
     room.enter("c", 10)
@@ -35,7 +34,7 @@ def test_a_place_is_free_again_once_and_only_once():
 def test_one_request_may_be_larger_than_all_together_if_it_is_alone():
     room = WaitingRoom(5, 100)
     room.enter("huge", 1000)
-    with pytest.raises(QueueFull):
+    with pytest.raises(QueueFull, match="1001 bytes of requests would wait, it takes 100"):
         room.enter("small", 1)
     room.leave("huge")
     room.enter("small", 1)
@@ -144,12 +143,31 @@ def test_a_part_is_kept_for_those_on_whom_a_person_waits():
     assert not memory.gate()(job(7 * GB, priority=80))
 
 
-def test_the_driver_is_asked_once_and_only_when_somebody_wants_to_start():
-    asked = []
-    memory = Memory(lambda: asked.append(1) or GB)
+def test_the_driver_is_asked_seldom_and_only_when_somebody_wants_to_start():
+    asked, now_s = [], [0.0]
+    memory = Memory(lambda: asked.append(1) or GB, clock=lambda: now_s[0])
     memory.started(job(1))
-    gate = memory.gate()
+    memory.gate()
     assert asked == []
     for _ in range(100):
-        gate(job(1))
+        memory.gate()(job(1))
     assert len(asked) == 1
+    now_s[0] += 1
+    memory.gate()(job(1))
+    assert len(asked) == 2
+    memory.started(another := job(1))
+    memory.gate()(job(1))
+    assert len(asked) == 3
+    memory.left(another)
+    memory.gate()(job(1))
+    assert len(asked) == 4
+
+
+def test_the_driver_is_asked_between_units_that_load_and_not_between_steps(make_bench):
+    asked, heard = [], []
+    bench = make_bench(free_bytes=lambda: asked.append(1) or GB)
+    bench.drawer.before = lambda works: heard.append((works[0].next.phase, len(asked)))
+    ears = [bench.submit(id, steps=5)[1] for id in ("a", "b")]
+    assert [each.wait() for each in ears] == ["finished"] * 2
+    within_steps = [count for phase, count in heard if phase == "step"]
+    assert len(set(within_steps)) <= 3

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -54,6 +55,12 @@ def test_a_picture_comes_with_previews_and_a_manifest_of_its_own(served, kit, fo
     assert json.loads((folder / "state").read_bytes())["pid"] == os.getpid()
 
 
+def test_on_a_processor_every_request_has_a_batch_of_its_own(served, kit):
+    ears = drawn(served, kit, raw(hires={"scale": 1.5, "strength": 0.9, "steps": 2}))
+    passes = json.loads(ears.heard[-1][2])["drawn"]["passes"]
+    assert [each["slots"] for each in passes] == [1, 1]
+
+
 def test_what_is_asked_wrongly_is_refused_and_the_next_is_served(served, kit):
     for field, value in (("steps", 0), ("guidance", "much"), ("checkpoint", "nothing"), ("seed", -1)):
         ears = kit.Ears()
@@ -72,6 +79,10 @@ def test_workers_that_are_killed_cost_what_they_had_and_no_more(served, kit):
     served.submit("unlucky too", raw(), ears := kit.Ears())
     ears.wait()
     assert drawn(served, kit, raw()).pictures()[0].pixels.tobytes() == first
+
+
+def test_the_devices_thread_never_waits_long_for_the_interpreter(served):
+    assert sys.getswitchinterval() <= 1e-4
 
 
 def test_closing_leaves_no_process_and_no_thread(folder):

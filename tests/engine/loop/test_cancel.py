@@ -183,7 +183,9 @@ def test_who_waits_too_long_is_told_so(make_bench, kit):
     bench, gate = make_bench(limits=Limits(waiting_s=0.0)), kit.Gate()
     bench.drawer.before = gate
     _, ears = bench.submit("a")
-    assert isinstance(ears.wait(), QueueFull)
+    error = ears.wait()
+    assert isinstance(error, QueueFull) and error.limit == 0.0 < error.value
+    assert "1 seconds passed before this could begin, it takes 0.0" in str(error)
 
 
 def test_a_device_that_fails_stops_all_and_only_the_phases_tell_whose_unit_ran(make_bench, kit, tmp_path):

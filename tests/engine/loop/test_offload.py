@@ -4,8 +4,10 @@ import json
 import math
 import operator
 import os
+import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ import pytest
 from engine.errors import Refused, Stopped
 from engine.offload import WorkerDied, Workers
 from engine.offload.process import interpreter
+
+LONG_S = 20
 
 
 def descriptors():
@@ -62,6 +66,39 @@ def test_a_worker_that_dies_fails_its_call_alone_and_is_replaced():
     second = pool.run(os.getpid)
     assert second != first
     assert pool.pids() == [second]
+    pool.close()
+
+
+@pytest.mark.parametrize("size_bytes", [8, 8 << 20])
+def test_a_worker_that_stands_still_is_killed_whatever_it_is_sent(size_bytes):
+    pool = Workers(1, timeout_s=1)
+    pid = pool.run(os.getpid)
+    os.kill(pid, signal.SIGSTOP)
+    failed = []
+
+    def call():
+        with pytest.raises(WorkerDied):
+            pool.run(len, bytes(size_bytes))
+        failed.append(True)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(LONG_S)
+    assert failed and not Path(f"/proc/{pid}").exists()
+    assert pool.run(len, bytes(size_bytes)) == size_bytes
+    pool.close()
+
+
+def test_a_worker_that_stops_within_its_answer_is_killed():
+    pool = Workers(1, timeout_s=1)
+    with pytest.raises(WorkerDied):  # its replies go to descriptor 4
+        pool.run(exec, "import os, time\nos.write(4, bytes([0, 0, 0, 2, 0]))\ntime.sleep(600)")
+    pool.close()
+
+
+def test_what_a_worker_does_first_is_not_charged_to_the_call():
+    pool = Workers(1, timeout_s=2, first=partial(time.sleep, 1.5))
+    assert pool.run(eval, "__import__('time').sleep(1.5)") is None
     pool.close()
 
 

@@ -147,6 +147,6 @@ def test_in_company_in_any_order_with_cancels(engine, kit, alone):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 6))
+@pytest.mark.parametrize("seed", range(2, 5))
 def test_in_much_company(engine, kit, alone, seed):
-    assert shuffled(engine, kit, alone, seed, count=150) > 75
+    assert shuffled(engine, kit, alone, seed, count=100) > 50

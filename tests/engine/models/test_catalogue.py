@@ -15,6 +15,8 @@ from engine.models.adoption import Terms, adopt
 from engine.models.catalogue import ABOUT, Catalogue
 from engine.models.entry import file_sha256
 from engine.models.tiny.adapters import make_tiny_embedding
+from engine.models.tiny.everything import TINY, make_tiny_model
+from engine.models.tiny.lora import make_tiny_lora
 from engine.models.verification import verified
 
 SAID = {"kind": "lora", "architecture": "sdxl", "licence": "MIT", "commercial": True, "files": {}}
@@ -44,6 +46,35 @@ def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:
     assert (caught.value.field, caught.value.value) == ("model", "sdxl-trubo")
     with pytest.raises(Refused, match="continuity models pull sdxl"):
         Catalogue(tmp_path / "none").entry("sdxl")
+
+
+def refusal(catalogue: Catalogue, name: str, kind: str) -> str:
+    with pytest.raises(Refused) as caught:
+        catalogue.entry(name, kind)
+    return str(caught.value)
+
+
+def test_only_a_near_name_of_the_kind_that_is_wanted_is_suggested(tmp_path: Path) -> None:
+    said(tmp_path, "tiny-lora")
+    said(tmp_path, "grain")
+    catalogue = said(tmp_path, "tiny-loraa-xl", kind="checkpoint")
+    near = refusal(catalogue, "Tiny-Loraa", "lora")
+    assert near == (
+        "loras: 'Tiny-Loraa' is not acceptable; did you mean 'tiny-lora'? installed of kind lora: grain, tiny-lora"
+    )
+    assert refusal(catalogue, "nope", "lora").endswith("acceptable; installed of kind lora: grain, tiny-lora")
+    assert refusal(catalogue, "canny", "controlnet") == "layout: 'canny' is not acceptable; no controlnet is installed"
+    assert refusal(catalogue, "face", "ip-adapter").startswith("references: 'face'")
+
+
+def test_what_can_be_pulled_is_not_mistaken_for_what_is_installed(tmp_path: Path) -> None:
+    catalogue = said(tmp_path, "sdxl-tiny", kind="checkpoint")
+    wanted = refusal(catalogue, "sdxl", "checkpoint")
+    assert wanted.startswith("checkpoint: 'sdxl' is not acceptable; `continuity models pull sdxl` installs it; ")
+    assert wanted.endswith("installed of kind checkpoint: sdxl-tiny")
+    assert "`continuity models pull sdxl-refiner` installs it" in refusal(catalogue, "sdxl-refiner", "refiner")
+    assert "`continuity models pull sdxl-refiner` installs one" in refusal(catalogue, "mine", "refiner")
+    assert "pull" not in refusal(catalogue, "sdxl", "lora")
 
 
 @pytest.mark.parametrize("name", ["../a", "", ".", "..", "a/b", "/etc", "a\0b", ".hidden", "x" * 65])
@@ -134,6 +165,66 @@ def test_what_cannot_be_adopted_leaves_nothing_behind(tmp_path: Path) -> None:
         with pytest.raises(ModelUnusable, match=reason):
             adopt(models, tmp_path / file, "own", Terms())
     assert list(models.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"a text", "damaged or no safetensors file at all: it does not begin as one"),
+        (b"\x80\x04" + b"pickled" * 9, "it begins as a pickle does"),
+        (b"PK\x03\x04" + b"zipped" * 9, "it begins as a PyTorch pickle does"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "it begins as a Git LFS pointer does"),
+        (b"\x10\0\0\0\0\0\0\0{", r"is damaged: .*header"),
+    ],
+)
+def test_what_was_only_renamed_to_safetensors_is_told_from_what_is_damaged(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    (tmp_path / "own.safetensors").write_bytes(content)
+    with pytest.raises(ModelUnusable, match=reason):
+        adopt(tmp_path / "models", tmp_path / "own.safetensors", "own", Terms())
+
+
+@pytest.mark.parametrize("kind", TINY)
+def test_the_folder_of_an_installed_model_is_adopted_with_its_terms(
+    tmp_path: Path, tiny_catalogue: Catalogue, kind: str
+) -> None:
+    source = tiny_catalogue.entry(kind)
+    entry = adopt(tmp_path, source.path, "own", Terms())
+    assert (entry.kind, entry.architecture, entry.files) == (source.kind, source.architecture, source.files)
+    assert (entry.licence, entry.commercial) == ("Apache-2.0", True)
+
+
+def test_stated_terms_count_more_than_those_in_the_folder(tmp_path: Path, tiny_catalogue: Catalogue) -> None:
+    entry = adopt(tmp_path, tiny_catalogue.entry("tiny-lora").path, "own", Terms("CC BY-NC 4.0"))
+    assert (entry.licence, entry.commercial) == ("CC BY-NC 4.0", False)
+
+
+def test_terms_hold_for_the_files_that_they_were_stated_for(tmp_path: Path) -> None:
+    source = make_tiny_model(tmp_path / "source", "tiny-embedding").path
+    make_tiny_lora(tmp_path / "lora.safetensors")
+    (tmp_path / "lora.safetensors").replace(source / "embedding.safetensors")
+    with pytest.raises(ModelUnusable, match="is not what was installed"):
+        adopt(tmp_path / "models", source, "own", Terms())
+    assert adopt(tmp_path / "models", source, "own", Terms("MIT")).kind == "lora"
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "no json", json.dumps({**SAID, "commercial": "yes", "kind": "?"})])
+def test_a_model_json_of_another_program_states_nothing(tmp_path: Path, content: str) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    make_tiny_embedding(source / "person.safetensors")
+    (source / ABOUT).write_text(content)
+    entry = adopt(tmp_path / "models", source, "own", Terms())
+    assert (entry.licence, entry.commercial) == ("unknown", False)
+    assert list(entry.files) == ["person.safetensors"]
+
+
+def test_a_folder_with_several_files_is_not_guessed_at(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        make_tiny_embedding(tmp_path / "source" / f"{name}.safetensors")
+    with pytest.raises(ModelUnusable, match=r"a\.safetensors, b\.safetensors"):
+        adopt(tmp_path / "models", tmp_path / "source", "own", Terms())
 
 
 def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:

@@ -47,6 +47,29 @@ def test_a_changed_file_is_found(folder: Path, capsys: pytest.CaptureFixture[str
     assert "its SHA-256 differs" in document["verified"]["reason"]
 
 
+def test_a_model_that_is_not_there_is_absent_and_not_damaged(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, (document,) = said(capsys, "verify", "person", "nope", "--folder", folder)
+    assert (code, document["error"]["field"]) == (2, "model")
+
+
+def test_a_model_that_cannot_be_listed_is_verified_as_damaged(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "person" / ABOUT).write_text("{")
+    for names in ((), ("person",)):
+        code, (document,) = said(capsys, "verify", *names, "--folder", folder)
+        assert (code, document["verified"]["ok"]) == (1, False)
+
+
+def test_who_adopts_without_a_licence_is_told_how_to_state_one(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = str(folder / "person" / "embedding.safetensors")
+    capsys.readouterr()
+    assert main(["adopt", source, "copy", "--folder", str(folder)]) == 0
+    assert "`continuity models remove copy`, then adopt it with --licence NAME" in capsys.readouterr().err
+    assert main(["adopt", source, "free", "--licence", "MIT", "--folder", str(folder)]) == 0
+    assert not capsys.readouterr().err
+
+
 def test_an_adopted_model_has_the_licence_that_was_given(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

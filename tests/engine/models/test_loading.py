@@ -18,6 +18,7 @@ from engine.checkpoint import Checkpoint
 from engine.errors import ModelUnusable
 from engine.models.entry import Entry
 from engine.models.loading import load, vae_dtype
+from engine.models.survey import zeros_for_empty
 from engine.models.verification import verified
 
 CPU = torch.device("cpu")
@@ -189,3 +190,29 @@ def test_keys_of_older_files_are_understood(copied: Entry, tiny: Checkpoint) -> 
     changed(copied, TEXT, lambda tensors: tensors.update({"text_model.embeddings.position_ids": torch.arange(77)}))
     found = load(copied, CPU, torch.float32)
     assert all(torch.equal(each, tiny.vae.state_dict()[key]) for key, each in found.vae.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("architecture", "stated", "zeros"),
+    [
+        ("sdxl", {}, True),
+        ("sdxl", {"force_zeros_for_empty_prompt": False}, False),
+        ("sdxl-refiner", {}, False),
+        ("sdxl-refiner", {"force_zeros_for_empty_prompt": True}, True),
+        ("sd2", {"force_zeros_for_empty_prompt": True}, False),
+    ],
+)
+def test_whether_no_words_are_zeros_is_what_the_index_states(
+    tmp_path: Path, architecture: str, stated: dict[str, bool], zeros: bool
+) -> None:
+    entry = Entry("model", "checkpoint", architecture, "none", commercial=True, path=tmp_path)
+    (tmp_path / "model_index.json").write_text(json.dumps(stated))
+    assert zeros_for_empty(entry) is zeros
+
+
+def test_an_index_that_is_not_there_states_nothing_and_one_that_states_no_truth_is_refused(tmp_path: Path) -> None:
+    entry = Entry("model", "checkpoint", "sdxl", "none", commercial=True, path=tmp_path)
+    assert zeros_for_empty(entry)
+    (tmp_path / "model_index.json").write_text('{"force_zeros_for_empty_prompt": "no"}')
+    with pytest.raises(ModelUnusable, match=r"model_index\.json states force_zeros_for_empty_prompt 'no'"):
+        zeros_for_empty(entry)

@@ -139,10 +139,24 @@ def test_what_was_removed_is_not_drawn_with(replaceable: Catalogue) -> None:
 
 def test_a_file_that_is_gone_or_no_weights_is_an_error_of_that_model(replaceable: Catalogue) -> None:
     path = replaceable.folder / "own" / "unet" / "diffusion_pytorch_model.safetensors"
-    for content in (b"\xff" * 16, b"\x02" + b"\0" * 7 + b"[]", None):
+    for content, said in (b"\xff" * 16, "damaged"), (b"\x02" + b"\0" * 7 + b"[]", "damaged"), (None, "No such file"):
         path.unlink()
         if content is not None:
             path.write_bytes(content)
-        with pytest.raises(ModelUnusable):
+        with pytest.raises(ModelUnusable, match=rf"unet/{path.name} .*{said}") as caught:
             models(replaceable, ROOM_FOR_TWO).checkpoint("own")
+        assert caught.value.name == "own"
+        assert str(replaceable.folder) not in str(caught.value)
         path.touch()
+
+
+def test_what_nobody_holds_can_be_given_up_though_it_was_replaced(replaceable: Catalogue) -> None:
+    held = models(replaceable, ROOM_FOR_TWO)
+    old = held.hold("own")
+    replace_it(replaceable)
+    held.give_up()
+    assert held.has(old)
+    held.release("own")
+    held.give_up()
+    assert not held.has(old)
+    assert held.used_bytes == 0

@@ -21,11 +21,13 @@ import pytest
 
 from engine.errors import Refused
 from engine.models.catalogue import KINDS, Catalogue
-from engine.models.hub import Hub, PullFailed
+from engine.models.hub import Hub
 from engine.models.published import PUBLISHED, Published, Source, published
-from engine.models.pull import Told, pull
+from engine.models.pull import pull
+from engine.models.transfer import PullFailed, Told, alone
 from engine.models.verification import verified
 
+ROOT = Path(__file__).parents[3]
 COMMIT = "a" * 40
 REPOSITORY = "someone/lora"
 WEIGHTS = bytes(range(256)) * 4096
@@ -44,6 +46,8 @@ class Remote:
     commit: str = COMMIT
     cut_after: list[int] = field(default_factory=list)
     """Bytes after which each of the next answers breaks off."""
+    holds_after: int = 0
+    """Bytes after which the next answer neither goes on nor ends; 0 is never."""
     false_hash: bool = False
     ignores_ranges: bool = False
     answer: int = 200
@@ -99,6 +103,12 @@ class Handler(BaseHTTPRequestHandler):
         if wanted:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.end_headers()
+        if remote.holds_after:
+            self.wfile.write(content[: remote.holds_after])
+            remote.holds_after = 0
+            self.rfile.read(1)  # returns when whoever asked is gone
+            self.close_connection = True
+            return
         cut = remote.cut_after.pop(0) if remote.cut_after else len(content)
         self.wfile.write(content[start:][:cut])
         if cut < len(content) - start:
@@ -214,6 +224,14 @@ def test_a_disk_that_fills_up_is_told_and_what_arrived_stays(
     assert (Catalogue(tmp_path).entry("lora").path / "lora.safetensors").read_bytes() == WEIGHTS
 
 
+def test_two_processes_do_not_write_into_one_file(pulled: Callable[..., Any], remote: Remote, tmp_path: Path) -> None:
+    with alone(tmp_path / ".lora.pulling", "lora"), pytest.raises(PullFailed, match="another process"):
+        pulled()
+    assert not [path for path, _, _ in remote.asked if path.startswith("/store")]
+    pulled()
+    assert Catalogue(tmp_path).entry("lora")
+
+
 def test_what_lies_in_the_way_is_not_overwritten(pulled: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "lora").mkdir()
     (tmp_path / "lora" / "mine").write_text("x")
@@ -318,7 +336,7 @@ def test_what_a_model_needs_comes_along(
 def test_an_unknown_name_is_refused_with_the_nearest(pulled: Callable[..., Any]) -> None:
     with pytest.raises(Refused, match="did you mean 'sdxl-turbo'"):
         pulled("sdxl-trubo")
-    with pytest.raises(Refused, match="not supported"):
+    with pytest.raises(Refused, match="models adopt"):
         pulled("s3://bucket/prefix")
 
 
@@ -332,19 +350,45 @@ def test_every_published_model_is_pinned_and_says_what_it_may_be_used_for(name: 
     assert model.commercial == ("turbo" not in name)
 
 
-def test_the_command_tells_progress_and_the_model_as_json_lines(remote: Remote, endpoint: str, tmp_path: Path) -> None:
+def command(endpoint: str, tmp_path: Path) -> tuple[list[str], dict[str, str]]:
+    """How the pull of a published model is started, and its environment."""
+    settings = {"HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "0", "PYTHONPATH": "libs", "HF_TOKEN": "hf_secret"}
+    line = [sys.executable, "-m", "engine.models", "pull", "sdxl-lightning-4", "--folder", str(tmp_path), "--json"]
+    return line, {**os.environ, **settings}
+
+
+def serve_lightning(remote: Remote, content: bytes) -> None:
     source = PUBLISHED["sdxl-lightning-4"].sources[0]
     remote.repository, remote.commit = source.repository, source.revision
-    remote.files = {source.patterns[0]: WEIGHTS}
-    settings = {"HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "0", "PYTHONPATH": "libs", "HF_TOKEN": "hf_secret"}
-    ended = subprocess.run(
-        [sys.executable, "-m", "engine.models", "pull", "sdxl-lightning-4", "--folder", tmp_path, "--json"],
-        env={**os.environ, **settings},
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    remote.files = {source.patterns[0]: content}
+
+
+def test_a_process_that_is_killed_within_a_file_goes_on_where_it_was(
+    remote: Remote, endpoint: str, tmp_path: Path
+) -> None:
+    content = WEIGHTS * 24
+    serve_lightning(remote, content)
+    remote.holds_after = len(content) - 1
+    line, environment = command(endpoint, tmp_path)
+    with subprocess.Popen(line, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as pulling:
+        assert pulling.stdout
+        told = json.loads(pulling.stdout.readline())["progress"]
+        pulling.kill()
+    (part,) = tmp_path.rglob("*.part")
+    arrived = part.stat().st_size
+    assert 0 < told["done_bytes"] <= arrived < len(content)
+    remote.asked.clear()
+    subprocess.run(line, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    assert [span for path, span, _ in remote.asked if path.startswith("/store/")] == [f"bytes={arrived}-"]
+    assert (
+        tmp_path / "sdxl-lightning-4" / PUBLISHED["sdxl-lightning-4"].sources[0].patterns[0]
+    ).read_bytes() == content
+
+
+def test_the_command_tells_progress_and_the_model_as_json_lines(remote: Remote, endpoint: str, tmp_path: Path) -> None:
+    serve_lightning(remote, WEIGHTS)
+    line, environment = command(endpoint, tmp_path)
+    ended = subprocess.run(line, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     *told, model = map(json.loads, ended.stdout.splitlines())
     assert told[-1]["progress"]["done_bytes"] == told[-1]["progress"]["total_bytes"] == len(WEIGHTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,9 +91,9 @@ def test_only_the_asked_for_parts_are_read(own: Catalogue) -> None:
 def test_a_file_is_hashed_once_for_each_version_of_it(own: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[str] = []
 
-    def counted(path: Path) -> str:
+    def counted(path: Path, moved: Callable[[], None]) -> str:
         hashed.append(path.name)
-        return file_sha256(path)
+        return file_sha256(path, moved)
 
     monkeypatch.setattr(verification, "file_sha256", counted)
     entry = own.entry("tiny-lora")
@@ -106,7 +107,7 @@ def test_a_file_is_hashed_once_for_each_version_of_it(own: Catalogue, monkeypatc
 
 
 def test_a_file_that_cannot_be_read_is_named(own: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refusing(path: Path) -> str:
+    def refusing(path: Path, _moved: Callable[[], None]) -> str:
         raise PermissionError(13, "no", str(path))
 
     monkeypatch.setattr(verification, "file_sha256", refusing)

@@ -20,7 +20,7 @@ from diffusers.image_processor import IPAdapterMaskProcessor
 from PIL import Image
 
 from engine.device import CpuDevice
-from engine.drawing import image as drawing_image
+from engine.drawing import request as drawing_request
 from engine.drawing.drawer import Drawer
 from engine.drawing.loop import reference_loop
 from engine.identity.pictures import squared
@@ -95,8 +95,8 @@ def drawer(models):
 def drawn(drawer, models, monkeypatch):
     """Draws a request with the engine; gives the decoded picture (1, 3, h, w), 0..1."""
     decoded = []
-    rounded = drawing_image.pixels_of
-    monkeypatch.setattr(drawing_image, "pixels_of", lambda each: decoded.append(each) or rounded(each))
+    rounded = drawing_request.pixels_of
+    monkeypatch.setattr(drawing_request, "pixels_of", lambda each: decoded.append(each) or rounded(each))
 
     def draw(request, **shown):
         tokens = tokenise(request.prompt, request.negative, models.checkpoint("sdxl-tiny").tokenizers)

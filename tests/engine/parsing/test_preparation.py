@@ -52,6 +52,13 @@ def test_a_plain_request_is_prepared(prepare, tiny):
     assert (found.image, found.mask, found.layout, found.references) == (None, None, None, [])
 
 
+def test_a_refiner_goes_with_latents_of_its_own_kind(prepare, tiny_catalogue):
+    assert prepare(raw(refiner="any")).request.refiner == "any"
+    refused = refusal(Preparation(tiny_catalogue.folder), raw(checkpoint="tiny-sd2", refiner="tiny-refiner"))
+    assert (refused.field, refused.value) == ("refiner", "tiny-refiner")
+    assert "tiny-sd2 is sd2" in str(refused)
+
+
 def test_the_shape_follows_from_size_words_and_guides(prepare):
     request = raw(
         {"image": png(), "mask": png(channels=1), "layout": png(), "references": [png()]},
@@ -75,6 +82,19 @@ def test_the_layout_as_a_first_picture_is_no_control(prepare):
     found = prepare(raw({"layout": png()}, layout={"kind": "img2img"}))
     assert not found.shape.control
     assert found.layout.shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "fields", "field"),
+    [
+        ({"image": png()}, {"strength": 0.2, "steps": 3}, "strength"),
+        ({"layout": png()}, {"layout": {"kind": "img2img", "scale": 1}}, "layout.scale"),
+        ({}, {"hires": {"strength": 0.05, "steps": 10}}, "hires.strength"),
+    ],
+)
+def test_a_pass_that_would_take_no_step_is_refused(prepare, pictures, fields, field):
+    refused = refusal(prepare, raw(pictures, **fields))
+    assert refused.field == field
 
 
 def test_pictures_are_decoded_and_known_to_the_request(prepare):

@@ -149,6 +149,14 @@ def test_what_nothing_can_be_drawn_without_has_to_be_there(name):
         ({"loras": [{"name": "a"}] * 9}, "loras"),
         ({"loras": [{"name": "a", "scale": 4.1}]}, "loras[0].scale"),
         ({"loras": [{"scale": 1}]}, "loras[0].name"),
+        ({"loras": [{"name": "a"}] * 8, "prompt": "<lora:b:1>"}, "loras"),
+        ({"prompt": "<lora:../a:1>"}, "prompt"),
+        ({"prompt": "<lora:a:9>"}, "prompt"),
+        ({"prompt": "<lora:a:nan>"}, "prompt"),
+        ({"prompt": "<lora:a:strong>"}, "prompt"),
+        ({"prompt": "<lora:a:0.5:0.8>"}, "prompt"),
+        ({"prompt": "<hypernet:a:1>"}, "prompt"),
+        ({"negative": "<lora:a:1>"}, "negative"),
         ({"hires": {"scale": 0.9}}, "hires.scale"),
         ({"hires": {"scale": 4.1}}, "hires.scale"),
         ({"hires": {"scale": 3}, "width_px": 2048}, "hires.scale"),
@@ -159,6 +167,8 @@ def test_what_nothing_can_be_drawn_without_has_to_be_there(name):
         ({"extra": {"a": 1}}, "extra.a"),
         ({"extra": {str(i): "" for i in range(65)}}, "extra"),
         ({"extra": []}, "extra"),
+        ({"extra": {"k" * 81: "a"}}, "extra"),
+        ({"extra": {"\ud800": "a"}}, "extra"),
     ],
 )
 def test_a_value_outside_its_limits_is_refused_by_its_name(fields, name):
@@ -215,6 +225,22 @@ def test_a_fast_checkpoint_gives_what_a_request_leaves_out():
     assert parse(spec(checkpoint="sdxl-turbo", sampler="lcm")).schedule == "normal"
 
 
+def test_loras_that_the_prompt_names_follow_those_of_the_request():
+    tagged = parse(spec(prompt="a cat <lora:film:0.8>, <LORA: Night_v2 >rain <3", loras=[{"name": "ink"}]))
+    assert tagged.prompt == "a cat , rain <3"
+    assert tagged.loras == (LoraUse("ink"), LoraUse("film", 0.8), LoraUse("Night_v2"))
+    assert parse(spec(prompt="a <lora:lcm-lora-sdxl:1>")).sampler == "lcm"
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("hostile", ["<lora:" * 3_000, "<lora:" + "a" * 19_000, "<lora:a:" + ":" * 19_000 + ">"])
+def test_no_tags_hold_the_reader_up(hostile):
+    try:
+        parse(spec(prompt=hostile))
+    except Refused as refused:
+        assert len(str(refused)) < 500
+
+
 def test_a_fast_lora_gives_what_a_request_leaves_out():
     assert parse(spec(loras=[{"name": "lcm-sdxl"}])).sampler == "lcm"
 
@@ -246,6 +272,7 @@ def test_what_is_no_json_object_is_refused_as_the_spec(text):
 
 def test_a_refusal_stays_short_whatever_was_sent():
     assert len(str(refusal(spec(**{"x" * 10_000: "y" * 10_000})))) < 1500
+    assert len(str(refusal(spec(extra={"x" * 100_000: 1})))) < 500
     assert "\n" not in str(refusal(spec(**{"a\nb": 1})))
 
 

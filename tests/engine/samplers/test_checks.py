@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 import torch
 
@@ -22,13 +21,23 @@ def test_large_numbers_are_numbers() -> None:
     require_finite(torch.full((1, 4, 64, 64), 3e38), "step")
 
 
+def decoded(level: int) -> torch.Tensor:
+    """What a decoder gives for a picture of this level of 255, a little above."""
+    return torch.full((1, 3, 16, 16), 2 * (level + 0.4) / 255 - 1)
+
+
 @pytest.mark.parametrize("value", [0, 1, 2])
 def test_a_black_picture_is_an_error(value: int) -> None:
     with pytest.raises(NotAPicture, match="decode gave black all over"):
-        require_picture(np.full((16, 16, 3), value, np.uint8))
+        require_picture(decoded(value))
 
 
 def test_a_night_with_one_light_is_a_picture() -> None:
-    pixels = np.zeros((16, 16, 3), np.uint8)
-    pixels[3, 4, 2] = 3
-    require_picture(pixels)
+    picture = decoded(0)
+    picture[0, 2, 3, 4] = decoded(3)[0, 2, 3, 4]
+    require_picture(picture)
+
+
+def test_a_picture_of_no_numbers_is_an_error() -> None:
+    with pytest.raises(NotAPicture, match="decode gave NaN"):
+        require_picture(torch.full((1, 3, 4, 4), float("nan")))

@@ -20,6 +20,18 @@ USUAL = [
     ("UniPC", "trailing", ("unipc", "sgm-uniform")),
     ("LCM", None, ("lcm", "normal")),
     ("Heun", "SGM Uniform", ("heun", "sgm-uniform")),
+    ("DPM++ 2M SDE Karras", None, ("dpmpp-2m-sde", "karras")),
+    (" dpm++  2m   sde ", "AUTOMATIC", ("dpmpp-2m-sde", "karras")),
+    ("DPM++ 2M SGM Uniform", None, ("dpmpp-2m", "sgm-uniform")),
+    ("Euler", "Automatic", ("euler", "normal")),
+    ("Euler", "Simple", ("euler", "sgm-uniform")),
+    ("DDIM", "ddim_uniform", ("ddim", "normal")),
+    ("k_euler_ancestral", None, ("euler-ancestral", "normal")),
+    ("k_dpmpp_2m", None, ("dpmpp-2m", "karras")),
+    ("dpmpp_2m_sde_k", None, ("dpmpp-2m-sde", "karras")),
+    ("euler_k", None, ("euler", "karras")),
+    ("dpmpp_2m_sde_gpu", None, ("dpmpp-2m-sde", "karras")),
+    ("uni_pc_bh2", None, ("unipc", "normal")),
 ]
 
 
@@ -33,9 +45,26 @@ def test_our_own_names_stay_as_they_are(name: str) -> None:
     assert [chosen(name, schedule) for schedule in POSSIBLE[name]] == [(name, each) for each in POSSIBLE[name]]
 
 
-@pytest.mark.parametrize(("name", "nearest"), [("eulre", "euler"), ("DPM++ 2N", "dpmpp-2m"), ("Unipcc", "unipc")])
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("eulre", "euler"),
+        ("DPM++ 2N", "dpmpp-2m"),
+        ("Unipcc", "unipc"),
+        ("DPM++ 3M SDE", "dpmpp-2m-sde"),
+        ("DPM++ 2M Karas", "dpmpp-2m-karras"),
+        ("eular SGM unifrom", "euler-sgm-uniform"),
+        ("LCM Karas", "lcm"),
+    ],
+)
 def test_an_unknown_sampler_is_refused_with_the_nearest_name(name: str, nearest: str) -> None:
     with pytest.raises(Refused, match=rf"^sampler: '.*' is not acceptable; did you mean '{nearest}'\?"):
+        chosen(name)
+
+
+@pytest.mark.parametrize("name", ["Restart", "LMS", "LMS Karras", "DPM2 Karras"])
+def test_another_sampler_is_not_taken_for_a_slip(name: str) -> None:
+    with pytest.raises(Refused, match="is not acceptable; known are ddim, dpmpp-2m, "):
         chosen(name)
 
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from engine.errors import Refused
 from engine.presets import PRESETS, preset
@@ -39,6 +40,16 @@ def test_lightning_takes_the_steps_that_its_name_says(name: str, steps: int) -> 
     for known in (preset(name.format(steps)), preset("sdxl", [name.format(steps)])):
         assert known is not None
         assert (known.steps, known.most_steps) == (steps, steps)
+
+
+def test_lightning_of_one_step_gives_the_picture_itself(config: dict[str, Any]) -> None:
+    one, two = preset("sdxl-lightning-1step-x0"), preset("sdxl-lightning-2step")
+    assert one is not None
+    assert two is not None
+    own = sampler(one.sampler, one.schedule, one.steps, {**config, **one.scheduling}, 0)
+    picture = own.noise((1, 4, 8, 8))
+    assert torch.allclose(own.step(picture, 0, 14 * picture.flip(3)), picture, atol=1e-5)
+    assert not two.scheduling
 
 
 @pytest.mark.parametrize("name", ["sdxl-lightning-1.0", "sdxl-lightning-16", "sdxl-turbo-1.0", "sdxl-turbo-2"])

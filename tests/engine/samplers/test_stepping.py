@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from engine.samplers import POSSIBLE, Sampler, sampler
 
@@ -81,6 +82,36 @@ def test_the_fewest_steps_give_finite_latents(name: str, schedule: str, config: 
     for steps in (1, 2, 3):
         own = sampler(name, schedule, steps, config, 0)
         assert bool(drawn(own, begun(own), model).isfinite().all())
+
+
+class Crossings(TorchDispatchMode):
+    """Counts what is copied from the CPU to the latent's device; reading from a meta tensor is an error of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.copies = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.ops.aten._to_copy.default and str(kwargs.get("device")) == "meta":
+            self.copies += 1
+        return func(*args, **kwargs)
+
+
+@pytest.mark.parametrize(("name", "schedule"), EVERY)
+def test_a_step_waits_for_the_latents_device_only_where_it_brings_noise(
+    name: str, schedule: str, config: dict[str, Any]
+) -> None:
+    own = sampler(name, schedule, 6, config, 0)
+    latent = torch.empty(SHAPE, device="meta")
+    copies = []
+    for i in range(own.evaluations):
+        own.scaled(latent, i)
+        with Crossings() as crossings:
+            latent = own.step(latent, i, latent)
+        copies.append(crossings.copies)
+    draws = name in ("euler-ancestral", "dpmpp-2m-sde", "dpmpp-sde", "lcm")
+    assert max(copies) == (1 if draws else 0)
 
 
 def test_half_precision_output_is_stepped_in_float32(config: dict[str, Any]) -> None:

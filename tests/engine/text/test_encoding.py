@@ -1,11 +1,15 @@
 import copy
 import dataclasses
+import json
+import shutil
 
 import pytest
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
 
 from engine.errors import ModelUnusable, Refused
+from engine.models.entry import Entry
+from engine.models.loading import load
 from engine.text import encode, tokenise
 from engine.text.emphasis import emphasised
 
@@ -40,12 +44,27 @@ def test_an_empty_negative_prompt_is_zeros_as_in_diffusers(tiny, stock):
     assert not found.negative.any()
 
 
-def test_an_empty_negative_prompt_is_encoded_where_that_is_asked_for(tiny, stock):
+@pytest.mark.parametrize("architecture", ["sdxl", "sdxl-refiner", "sd2"])
+def test_an_empty_negative_prompt_is_encoded_for_models_that_were_trained_without_zeros(tiny, architecture):
+    worded = dataclasses.replace(tiny, architecture=architecture, zeros_for_empty=False)
+    found, said = (encoded(worded, prompt) for prompt in ("a cat", ""))
+    assert torch.equal(found.negative, said.prompt)
+    assert torch.equal(found.negative_pooled, said.pooled)
+
+
+@pytest.mark.parametrize("stated", [False, True])
+def test_whether_it_is_zeros_is_what_the_checkpoint_states_as_in_diffusers(tiny_folder, tmp_path, stated):
+    folder = tmp_path / "stated"
+    shutil.copytree(tiny_folder, folder)
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {"force_zeros_for_empty_prompt": stated}))
+    entry = Entry("stated", "checkpoint", "sdxl", "none", commercial=True, path=folder)
+    found = encoded(load(entry, torch.device("cpu"), torch.float32), "a cat")
     with torch.no_grad():
-        _, negative, _, pooled = stock.encode_prompt("a cat", negative_prompt="")
-    found = encoded(tiny, "a cat", zero_empty=False)
-    assert torch.equal(found.negative, negative)
-    assert torch.equal(found.negative_pooled, pooled)
+        expected = StableDiffusionXLPipeline.from_pretrained(folder).encode_prompt("a cat")
+    for ours, theirs in zip(dataclasses.astuple(found), expected, strict=True):
+        assert torch.equal(ours, theirs)
+    assert bool(found.negative.any()) != stated
 
 
 def test_an_unguided_request_encodes_no_negative_prompt(tiny):
@@ -138,6 +157,7 @@ def test_skipping_more_layers_than_there_are_is_refused(tiny):
 def test_the_refiner_takes_the_second_encoders_tokens(tiny):
     refiner = copy.copy(tiny)
     refiner.architecture, refiner.text_encoders = "sdxl-refiner", tiny.text_encoders[1:]
+    refiner.zeros_for_empty = False
     tokens = tokenise("a cat", "", tiny.tokenizers)
     found, base = encode(refiner, tokens), encode(tiny, tokens)
     assert torch.equal(found.prompt, base.prompt[..., 24:])

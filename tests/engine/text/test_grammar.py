@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from engine.errors import Refused
 from engine.text.grammar import ROUND, SQUARE, sections
 
 PLAIN = "abc, déjà 12 é 写真 ✓"
@@ -29,7 +30,11 @@ def rounded(prompt: str) -> list[list[tuple[str, float]]]:
         ("[[x]]", [("x", SQUARE**2)]),
         ("([x])", [("x", ROUND * SQUARE)]),
         ("((x:1.3):2)", [("x", 2.6)]),
-        ("(a [b:2] c)", [("a ", 1.1), ("b:2", 1.0), (" c", 1.1)]),
+        ("(a [b:c] d)", [("a ", 1.1), ("b:c", 1.0), (" d", 1.1)]),
+        (r"at \[10:30\]", [("at [10:30]", 1.0)]),
+        ("a|b (c|d) ANNA AND BEN: 2", [("a|b ", 1.0), ("c|d", 1.1), (" ANNA AND BEN: 2", 1.0)]),
+        ("[a (b:0.5)]", [("a ", SQUARE), ("b", 0.5 * SQUARE)]),
+        ("[a:0.5", [("a:0.5", SQUARE)]),
         ("([a)b]", [("a", 1.0), ("b", SQUARE)]),
         ("(a)(b)", [("ab", 1.1)]),
         (r"\(literal\]", [("(literal]", 1.0)]),
@@ -63,6 +68,24 @@ def rounded(prompt: str) -> list[list[tuple[str, float]]]:
 )
 def test_a_prompt_is_read_as_its_writer_means_it(prompt, passages):
     assert rounded(prompt) == [[(text, round(weight, 9)) for text, weight in passages]]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "[cat:dog:0.5]",
+        "[dog:10]",
+        "[cat::.3 ]",
+        "a [cat|dog], b",
+        "(a [b [c:d:1] e])",
+        "[(cat:1.2):dog:5]",
+        "[(a:2)|b]",
+    ],
+)
+def test_words_that_change_from_step_to_step_are_refused_by_the_field(prompt):
+    with pytest.raises(Refused, match="stay from step to step") as refusal:
+        sections(prompt, "negative")
+    assert refusal.value.field == "negative"
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,12 @@ def test_of_two_triggers_the_longer_one_is_meant(tokenizers):
     assert tokens.positive[0][0].ids[3] == RESERVED
 
 
+@pytest.mark.parametrize("spelled", ["INK", "\u0130nk", "\u0131nk", "in\u212a"])
+def test_a_trigger_is_found_in_whatever_letters_count_as_the_same(tokenizers, spelled):
+    ids = tokenise(f"an {spelled} drawing", "", tokenizers, {"ink": 1}).positive[0][0].ids
+    assert ids[2] == RESERVED
+
+
 def test_a_trigger_that_nobody_uses_changes_nothing(tokenizers):
     assert tokenise("a cat", "", tokenizers, {"ada": 4}) == tokenise("a cat", "", tokenizers)
 

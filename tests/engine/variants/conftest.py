@@ -30,7 +30,7 @@ class Shelf:
     def put(self, entry: Entry) -> None:
         self._entries[entry.name] = entry
 
-    def entry(self, name: str) -> Entry:
+    def entry(self, name: str, kind: str | None = None) -> Entry:
         if name not in self._entries:
             raise Refused("loras", name, "it is not in the catalogue")
         return self._entries[name]

@@ -66,5 +66,5 @@ def test_people_a_layout_and_a_word(checkpoint, catalogue):
 def test_what_was_adopted_without_a_licence_is_not_for_commercial_projects(catalogue):
     request = RenderRequest("1", "tiny", "", commercial=True)
     assert permitted(catalogue, "kohya", "lora", request)
-    with pytest.raises(Refused, match=r"loras: 'unfree'.*unknown"):
+    with pytest.raises(Refused, match=r"loras: 'unfree'.*unknown; .*models remove unfree.* --licence"):
         permitted(catalogue, "unfree", "lora", request)

@@ -206,6 +206,16 @@ def test_a_file_that_is_cut_short_is_refused(checkpoint, stocked):
         Variants(checkpoint, stocked, 0).use((LoraUse("cut"),))
 
 
+def test_a_cut_file_is_told_of_by_its_models_name_and_no_path_of_the_server(checkpoint, stocked):
+    path = stocked.add("cut", {"unet.x.lora_A.weight": torch.ones(64, 64)})
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ModelUnusable) as caught:
+        Variants(checkpoint, stocked, 1 << 30).wanted_bytes((LoraUse("cut"),))
+    assert caught.value.name == "cut"
+    assert f"{path.name} is damaged" in caught.value.reason
+    assert "/tmp" not in str(caught.value)
+
+
 def test_a_pickle_is_never_opened(checkpoint, stocked, tmp_path):
     folder = tmp_path / "pickled"
     folder.mkdir()

@@ -1,4 +1,5 @@
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -63,15 +64,55 @@ def test_a_terminal_has_a_bar_for_each_stage_and_the_total() -> None:
     assert "100/100" in last
 
 
-def test_json_has_lines_for_progress_even_at_a_terminal() -> None:
+def console(screen: io.StringIO) -> Console:
+    return Console(file=screen, force_terminal=True, width=100, markup=False, highlight=False, color_system=None)
+
+
+def test_programs_get_a_line_for_each_step_and_each_end_even_at_a_terminal() -> None:
     screen = io.StringIO()
-    output, board = Output(as_json=True), Board(1)
-    output.notes = Console(
-        file=screen, force_terminal=True, width=100, markup=False, highlight=False, color_system=None
-    )
+    output, board = Output(as_json=True), Board(2)
+    output.notes = console(screen)
     with progress(output, board) as seen:
-        seen.advance(board.apply(update("a", job_pb2.JOB_STATE_CANCELLED)))
-    assert screen.getvalue() == "[1/1] -0 cancelled\n"
+        for each in (
+            update("a", job_pb2.JOB_STATE_RENDERING),
+            step("a", 1),
+            update("b", job_pb2.JOB_STATE_READY),
+            step("a", 2),
+            update("a", job_pb2.JOB_STATE_SUCCEEDED),
+            update("b", job_pb2.JOB_STATE_CANCELLED),
+        ):
+            seen.advance(board.apply(each))
+    told = [json.loads(line) for line in screen.getvalue().splitlines()]
+    assert [(line["job_id"], line["state"], line["step"], line["steps"], line["finished"]) for line in told] == [
+        ("a", "rendering", 1, 4, 0),
+        ("a", "rendering", 2, 4, 0),
+        ("a", "succeeded", None, None, 1),
+        ("b", "cancelled", None, None, 2),
+    ]
+    assert {line["total"] for line in told} == {2}
+
+
+def test_a_terminal_shows_the_steps_of_what_is_being_drawn() -> None:
+    screen = io.StringIO()
+    output, board = Output(as_json=False), Board(6)
+    output.notes = console(screen)
+    with progress(output, board) as seen:
+
+        def shown(*updates: WatchJobsResponse) -> str:
+            for each in updates:
+                seen.advance(board.apply(each))
+            begin = screen.tell()
+            seen._bars.refresh()  # type: ignore[attr-defined]  # else ten times a second
+            return screen.getvalue()[begin:]
+
+        for id in "abcdef":
+            shot = Shot(scene_id=id, shot_number=3)
+            board.apply(WatchJobsResponse(job=Job(id=id, shot=shot, state=job_pb2.JOB_STATE_RENDERING)))
+        assert "step" not in shown()
+        assert "\na-3 step 3/4" in shown(step("a", 3))
+        most = "a-3 step 3/4, b-3 step 1/4, c-3 step 1/4, d-3 step 1/4 and 2 more"
+        assert most in shown(*(step(id, 1) for id in "bcdef"))
+        assert "step" not in shown(*(update(id, job_pb2.JOB_STATE_SUCCEEDED) for id in "abcdef"))
 
 
 @pytest.mark.parametrize(

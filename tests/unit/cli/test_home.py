@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from continuity.cli import runtime
+from continuity.cli import runtime, starting
 from continuity.cli.exits import ExitCode, exit_code
 from continuity.cli.home import HomeUnusable, require_home
-from continuity.cli.runtime import RuntimeDidNotStart, join_or_start
+from continuity.cli.runtime import join_or_start
 from continuity.cli.settings import Settings
+from continuity.cli.starting import RuntimeDidNotStart
 
 
 @contextmanager
@@ -47,7 +48,7 @@ async def test_a_home_that_cannot_be_used_any_more_when_the_runtime_has_ended_is
     lost = (
         "import os; home = os.environ['CONTINUITY_HOME']; os.rename(home, home + '.lost'); open(home, 'w'); os._exit(1)"
     )
-    monkeypatch.setattr(runtime, "RUNTIME_COMMAND", (sys.executable, "-c", lost))
+    monkeypatch.setattr(starting, "RUNTIME_COMMAND", (sys.executable, "-c", lost))
     with pytest.raises(HomeUnusable, match=r"cannot be used \(file exists\)") as caught:
         await join_or_start(settings, lambda _said: None)
     assert exit_code(caught.value) == ExitCode.FAILED
@@ -57,7 +58,7 @@ async def test_a_runtime_that_ends_without_a_word_is_told_of_without_an_empty_li
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "MODULE", "json")
-    monkeypatch.setattr(runtime, "RUNTIME_COMMAND", (sys.executable, "-c", "raise SystemExit(1)"))
+    monkeypatch.setattr(starting, "RUNTIME_COMMAND", (sys.executable, "-c", "raise SystemExit(1)"))
     with pytest.raises(RuntimeDidNotStart) as caught:
         await join_or_start(settings, lambda _said: None)
     assert str(caught.value).splitlines() == [

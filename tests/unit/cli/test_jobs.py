@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,13 @@ def test_the_list_has_a_limit_and_a_state(run: Run, submission: str) -> None:
 def test_watching_ends_when_all_are_finished(run: Run, submission: str) -> None:
     ended = run("jobs", "watch", "--submission", submission)
     assert (ended.code, ended.out) == (0, "3 succeeded\n")
-    assert ended.err.splitlines()[-1] == "[3/3] 2-1 succeeded"
+    assert ended.err.splitlines() == ["[1/3] 1-1 succeeded", "[2/3] 1-2 succeeded", "[3/3] 2-1 succeeded"]
+
+
+def test_watching_what_has_finished_counts_all_of_it(run: Run, submission: str) -> None:
+    run("jobs", "watch", f"{submission}-job-1")
+    ended = run("jobs", "watch", "--submission", submission)
+    assert [line.split()[0] for line in ended.err.splitlines()] == ["[1/3]", "[2/3]", "[3/3]"]
 
 
 def test_watching_a_failure_ends_with_1(run: Run, submission: str, studio: Studio) -> None:
@@ -38,7 +45,9 @@ def test_watching_a_failure_ends_with_1(run: Run, submission: str, studio: Studi
     ended = run("jobs", "watch", f"{submission}-job-1", "--json")
     assert ended.code == 1
     assert [job["failure"]["reason"] for job in ended.json["jobs"]] == ["RENDERER_FAILED"]
-    assert "[1/1] 1-2 failed: the renderer gave up" in ended.err
+    *steps, end = map(json.loads, ended.err.splitlines())
+    assert [(line["step"], line["steps"]) for line in steps] == [(1, 2)]
+    assert (end["state"], end["failure"], end["finished"], end["total"]) == ("failed", "the renderer gave up", 1, 1)
 
 
 def test_a_failed_job_is_shown_with_the_reason(run: Run, submission: str, studio: Studio) -> None:
@@ -97,7 +106,7 @@ def test_a_job_that_is_not_there_ends_with_3(run: Run) -> None:
     assert run("jobs", "show", "none").code == 3
 
 
-@pytest.mark.parametrize("command", ["list", "cancel"])
+@pytest.mark.parametrize("command", ["list", "cancel", "watch"])
 def test_a_submission_that_is_not_there_ends_with_3(run: Run, command: str) -> None:
     ended = run("jobs", command, "--submission", "nope", "--json")
     assert (ended.code, ended.json["error"]["reason"]) == (3, "SUBMISSION_MISSING")

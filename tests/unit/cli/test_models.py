@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from continuity.cli.exits import ExitCode
+from continuity.cli.files import CHECKOUT
 from tests.unit.cli.conftest import Run
 
 MODEL = {"name": "sdxl", "kind": "checkpoint", "licence": "RAIL", "commercial": True, "bytes": 6_900_000_000}
@@ -144,9 +147,45 @@ def test_the_environment_is_installed_first_and_announced(run: Run, checkout: Pa
     assert f"installing them once, 6 GB, into {checkout / '.venv-engine'}" in ended.err
 
 
+@pytest.mark.parametrize("command", [("list",), ("verify",), ("remove", "own")], ids=str)
+def test_what_computes_nothing_installs_nothing(
+    run: Run, checkout: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    set_up(checkout, "raise SystemExit(3)\n")
+    (checkout / "libs").symlink_to(CHECKOUT / "libs")
+    model = tmp_path / "home" / "models" / "own"
+    model.mkdir(parents=True)
+    about = {"kind": "lora", "architecture": "sdxl", "licence": "MIT", "commercial": True, "files": {}}
+    (model / "model.json").write_text(json.dumps(about))
+    ended = run("models", *command)
+    assert (ended.code, ended.err) == (ExitCode.OK, "")
+    assert "own" in ended.out
+    assert (model / "model.json").exists() == ("remove" not in command)
+
+
 def test_an_environment_that_cannot_be_installed_is_told_with_the_remedy(run: Run, checkout: Path) -> None:
     set_up(checkout, "raise SystemExit(3)\n")
     ended = run("models", "list", "--json")
     assert ended.code == ExitCode.UNAVAILABLE
     assert ended.json["error"]["reason"] == "MODELS_NOT_READY"
     assert "python3 -m deploy.local.set_up engine" in ended.json["error"]["message"]
+
+
+def test_a_file_that_is_not_there_is_refused_before_anything_is_installed(run: Run, checkout: Path) -> None:
+    set_up(checkout, "raise SystemExit(3)\n")
+    ended = run("models", "adopt", "nothing.safetensors", "own")
+    assert ended.code == ExitCode.INVALID
+    assert "nothing.safetensors does not exist" in ended.err
+
+
+def test_an_address_in_a_store_is_handed_on_with_a_program_that_reads_it(
+    run: Run, checkout: Path, answer: Answer
+) -> None:
+    answer(progress(0), progress(1000), {"model": MODEL})
+    ended = run("models", "adopt", "s3://film/sdxl", "own")
+    assert ended.code == ExitCode.OK
+    assert ended.err.splitlines() == [f"sdxl: {share} of 0.00 GB" for share in ("0%", "100%")]
+    handed = called(checkout)
+    assert handed[3:5] == ["adopt", "s3://film/sdxl"]
+    fetcher = shlex.split(handed[handed.index("--fetcher") + 1])
+    assert fetcher == [sys.executable, "-m", "continuity.objects.download"]

@@ -21,28 +21,49 @@ END_LIMIT_S = 20
 FAKE_RUNTIME = """
 import asyncio, fcntl, json, os, sys
 from pathlib import Path
+from continuity.rpc.runtime import add_runtime
 from tests.unit.client.fakes import build_server
 from tests.unit.client.studio import Studio
 
 HOME = Path(os.environ["CONTINUITY_HOME"])
 
+class Runtime:
+    def __init__(self, ended):
+        self.ended = ended
+        self.started = False
+
+    async def start_renderer(self):
+        self.started = True
+        (HOME / "draws").touch()
+        return not (HOME / "draws not").exists()
+
+    async def renderer_started(self):
+        return self.started
+
+    async def end_if_idle(self):
+        idle = not (HOME / "busy").exists()
+        _ = idle and self.ended.set()
+        return idle
+
 async def main():
     server = build_server(Studio())
+    ended = asyncio.Event()
+    add_runtime(Runtime(ended), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print("the runtime is up", flush=True)
     record = {"address": f"127.0.0.1:{port}", "pid": os.getpid(), "version": "0.1.0"}
+    record["settings"] = {"steps": {"value": int(os.environ.get("CONTINUITY_STEPS", "20")), "default": 20}}
     (HOME / "starts").open("a").write(" ".join(sys.argv[1:]) + "\\n")
     (HOME / "runtime.part").write_text(json.dumps(record))
     (HOME / "runtime.part").replace(HOME / "runtime.json")
     import signal
-    ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     asyncio.get_running_loop().add_reader(os.pidfd_open(TESTER), ended.set)
     await ended.wait()
     (HOME / "drained").touch()
-    await server.stop(0)
+    await server.stop(1)
 
 with (HOME / "runtime.lock").open("w") as lock:
     try:
@@ -127,10 +148,123 @@ def test_the_next_command_joins_it(environment: dict[str, str], home: Path) -> N
     assert len((home / "starts").read_text().splitlines()) == 1
 
 
-def test_who_asks_for_another_renderer_than_the_running_one_is_told(environment: dict[str, str]) -> None:
+def test_a_command_with_other_settings_gets_a_runtime_of_its_own_where_the_running_one_is_idle(
+    environment: dict[str, str], home: Path
+) -> None:
     finished(command(environment, "character", "list"))
-    code, _, err = finished(command(environment | {"CONTINUITY_RENDERER": "sdxl-tiny"}, "jobs", "list"))
-    assert (code, err) == (0, "the running runtime draws with previz; end it, and the next one draws with sdxl-tiny\n")
+    code, _, err = finished(command(environment | {"CONTINUITY_STEPS": "30"}, "jobs", "list"))
+    first, second = err.splitlines()
+    assert (code, first) == (
+        0,
+        "the running runtime had nothing to do and is ended: CONTINUITY_STEPS is 20 there, 30 here",
+    )
+    assert second.startswith("no runtime is running, starting one")
+    assert finished(command(environment | {"CONTINUITY_STEPS": "30.0"}, "jobs", "list")) == (0, "no jobs\n", "")
+    assert len((home / "starts").read_text().splitlines()) == 2
+
+
+def test_a_command_with_other_settings_goes_on_with_a_runtime_that_is_busy_and_says_so(
+    environment: dict[str, str], home: Path
+) -> None:
+    finished(command(environment | {"CONTINUITY_STEPS": "30"}, "character", "list"))
+    (home / "busy").touch()
+    assert finished(command(environment, "jobs", "list")) == (
+        0,
+        "no jobs\n",
+        "the running runtime is in use and goes on as it is: CONTINUITY_STEPS is 30 there, 20 here; "
+        "continuity down ends it\n",
+    )
+    assert len((home / "starts").read_text().splitlines()) == 1
+
+
+def test_who_only_reads_does_not_have_started_what_draws(
+    environment: dict[str, str], home: Path, shot_list: Path, tmp_path: Path
+) -> None:
+    for arguments in (("jobs", "list"), ("character", "list"), ("verify", "--help"), ("doctor",)):
+        finished(command(environment, *arguments))
+    assert not (home / "draws").exists()
+    finished(command(environment, "render", shot_list, "--out", tmp_path / "out"))
+    assert (home / "draws").exists()
+
+
+def test_a_runtime_that_cannot_start_what_draws_is_started_anew_once(
+    environment: dict[str, str], home: Path, shot_list: Path, tmp_path: Path
+) -> None:
+    finished(command(environment, "jobs", "list"))
+    (home / "draws not").touch()
+    code, _, err = finished(command(environment, "render", shot_list, "--out", tmp_path / "out"))
+    assert code == 0
+    assert "is ended: what draws was not installed when it was started" in err
+    assert len((home / "starts").read_text().splitlines()) == 2
+
+
+def test_down_ends_the_runtime_of_this_home_gently(environment: dict[str, str], home: Path) -> None:
+    finished(command(environment, "character", "list"))
+    pid = json.loads((home / "runtime.json").read_text())["pid"]
+    code, out, err = finished(command(environment, "down", "--json"))
+    assert (code, json.loads(out), err) == (0, {"home": str(home), "pid": pid, "killed": False}, "")
+    assert (home / "drained").exists()
+    assert ProcessId.of(pid) is None
+
+
+def test_down_now_kills_it(environment: dict[str, str], home: Path) -> None:
+    finished(command(environment, "character", "list"))
+    code, out, _ = finished(command(environment, "down", "--now"))
+    assert code == 0
+    assert out.startswith("killed the runtime (process ")
+    assert not (home / "drained").exists()
+    assert not processes_below(home.parent)
+
+
+def test_down_says_in_one_line_that_there_is_nothing_to_end(environment: dict[str, str], tmp_path: Path) -> None:
+    finished(command(environment, "character", "list"))
+    other = tmp_path / "other"
+    assert finished(command(environment | {"CONTINUITY_HOME": str(other)}, "down")) == (
+        3,
+        "",
+        f"continuity: no runtime is running on {other}\n",
+    )
+    assert not other.exists()
+    assert len(processes_below(tmp_path)) == 1
+
+
+def test_down_leaves_alone_who_has_taken_over_the_number_of_a_dead_runtime(
+    environment: dict[str, str], home: Path
+) -> None:
+    with subprocess.Popen(["sleep", "600"]) as other:
+        record: dict[str, Any] = {"address": "127.0.0.1:1", "pid": other.pid, "version": "0.1.0"}
+        (home / "runtime.json").write_text(json.dumps(record))
+        try:
+            assert finished(command(environment, "down", "--now"))[0] == 3
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
+def test_down_does_not_end_services_elsewhere(environment: dict[str, str]) -> None:
+    code, _, err = finished(command(environment | {"CONTINUITY_ADDRESS": "127.0.0.1:9"}, "down"))
+    assert code == 2
+    assert "CONTINUITY_ADDRESS: '127.0.0.1:9' is not acceptable; down ends the runtime of CONTINUITY_HOME" in err
+
+
+def test_up_ends_when_its_runtime_is_ended_by_down(environment: dict[str, str]) -> None:
+    up = command(environment, "up")
+    assert up.stdout is not None
+    up.stdout.readline()
+    assert finished(command(environment, "down"))[0] == 0
+    assert finished(up)[0] == 0
+
+
+def test_a_setting_that_only_the_runtime_knows_to_be_wrong_is_told_in_one_line(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    said = "CONTINUITY_STEPS: '0' is not acceptable; 1 is the least"
+    install_runtime(tmp_path, f"print('starting'); import sys; print({said!r}); sys.exit(2)")
+    code, out, err = finished(command(environment, "jobs", "list", "--json"))
+    error = json.loads(out)["error"]
+    assert (code, error["reason"], error["message"]) == (2, "SETTINGS_INVALID", said)
+    assert err.splitlines()[1:] == [f"continuity: {said}"]
+    assert finished(command(environment, "up"))[0] == 2
 
 
 def test_two_commands_at_once_share_one_runtime(environment: dict[str, str], home: Path) -> None:

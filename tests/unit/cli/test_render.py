@@ -87,6 +87,12 @@ def test_the_same_list_again_is_the_same_submission(run: Run, shot_list: Path, o
     assert studio.calls["DownloadKeyframe"] == 3
 
 
+def test_what_was_rendered_before_is_said_to_be_with_what_drew_it(run: Run, shot_list: Path, out: Path) -> None:
+    first, second = (run("render", shot_list, "--out", out) for _ in range(2))
+    assert "as rendered before" not in first.err
+    assert "3 of 3 as rendered before, with previz 1; --again renders them anew" in second.err
+
+
 def test_again_renders_anew(run: Run, shot_list: Path, out: Path, studio: Studio) -> None:
     for _ in range(2):
         run("render", shot_list, "--out", out, "--again")

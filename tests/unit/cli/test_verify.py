@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from continuity.api.rendering.v1.render_service_pb2 import VerifyKeyframeRequest
 from continuity.api.rendering.v1.verification_pb2 import VERDICT_CANNOT, VERDICT_DIFFERENT
 from tests.unit.cli.conftest import Run
 from tests.unit.client.studio import Studio
@@ -68,3 +69,15 @@ def test_jobs_a_film_or_a_submission_must_be_given(run: Run, arguments: tuple[st
     ended = run("verify", *arguments)
     assert ended.code == 2
     assert "give either jobs, --film or --submission" in ended.err
+
+
+def test_every_take_of_a_shot_is_verified(run: Run, shot_list: Path, tmp_path: Path, studio: Studio) -> None:
+    run("render", shot_list, "--out", tmp_path / "out", "--images", 2)
+    ended = run("verify", "--film", "Weather Hold")
+    assert [line.split()[1] for line in ended.out.splitlines()[1:]] == ["1", "1-take2", "2", "2-take2", "1", "1-take2"]
+    asked = [
+        (request.job_id[-1], request.take) for request in studio.requests if isinstance(request, VerifyKeyframeRequest)
+    ]
+    assert asked == [(job, take) for job in "012" for take in (0, 1)]
+    told = run("verify", "--film", "Weather Hold", "--json").json["verifications"]
+    assert [each["take"] for each in told] == [1, 2] * 3

@@ -161,10 +161,17 @@ class Rendering(render_service_pb2_grpc.RenderServiceServicer):
                 )
                 for number, shot in enumerate(request.shots)
             ]
+            self.studio.images |= {job.id: job.shot.options.images or request.options.images or 1 for job in jobs}
             self.studio.submissions[request.request_id] = render_service_pb2.SubmitShotsResponse(
                 submission_id=id, jobs=jobs
             )
         return self.studio.submissions[request.request_id]
+
+    async def UploadSource(self, request, context):
+        await self.studio.admit("UploadSource", request, context)
+        if refused := self.studio.refused_pictures.get(request.picture):
+            await refuse(context, refused)
+        return render_service_pb2.UploadSourceResponse(sha256=hashlib.sha256(request.picture).hexdigest())
 
     async def GetJob(self, request, context):
         await self.studio.admit("GetJob", request, context)
@@ -209,7 +216,7 @@ class Rendering(render_service_pb2_grpc.RenderServiceServicer):
 
     async def DownloadKeyframe(self, request, context):
         await self.studio.admit("DownloadKeyframe", request, context)
-        png = self.studio.damage or keyframe_png(await self._job(request.job_id, context))
+        png = self.studio.damage or keyframe_png(await self._job(request.job_id, context), request.take)
         for first in range(0, len(png), 100):
             yield render_service_pb2.DownloadKeyframeResponse(chunk=png[first : first + 100])
 
@@ -233,25 +240,28 @@ class Rendering(render_service_pb2_grpc.RenderServiceServicer):
             job.state = FAILED
             job.failure.CopyFrom(Failure(reason="RENDERER_FAILED", message="the renderer gave up"))
             return
-        png = keyframe_png(job)
-        sha256 = hashlib.sha256(png).hexdigest()
         job.prompt.CopyFrom(prompt_pb2.Prompt(text=f"prompt of {job.shot.description}", negative="blurry", seed=7))
-        job.keyframe.CopyFrom(
-            job_pb2.Keyframe(
-                object=ObjectRef(key=f"default/{sha256}", sha256=sha256, size_bytes=len(png)),
-                width_px=64,
-                height_px=36,
-                seed=7,
-                renderer="previz 1",
-                timings=job_pb2.StageTimings(render_s=0.25, store_s=0.5),
-            )
-        )
+        job.takes.extend(keyframe(job, take) for take in range(self.studio.images[job.id]))
+        job.keyframe.CopyFrom(job.takes[0])
         job.state = SUCCEEDED
 
 
-def keyframe_png(job: job_pb2.Job) -> bytes:
+def keyframe(job: job_pb2.Job, take: int) -> job_pb2.Keyframe:
+    png = keyframe_png(job, take)
+    sha256 = hashlib.sha256(png).hexdigest()
+    return job_pb2.Keyframe(
+        object=ObjectRef(key=f"default/{sha256}", sha256=sha256, size_bytes=len(png)),
+        width_px=64,
+        height_px=36,
+        seed=7 + take,
+        renderer="previz 1",
+        timings=job_pb2.StageTimings(render_s=0.25, store_s=0.5),
+    )
+
+
+def keyframe_png(job: job_pb2.Job, take: int = 0) -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (64, 36), (job.shot.shot_number * 20 % 256, 90, 120)).save(buffer, "PNG")
+    Image.new("RGB", (64, 36), (job.shot.shot_number * 20 % 256, 90 + take, 120)).save(buffer, "PNG")
     return buffer.getvalue()
 
 

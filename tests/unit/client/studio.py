@@ -42,12 +42,14 @@ class Studio:
     calls: Counter[str] = field(default_factory=Counter)
     faults: dict[str, list[grpc.StatusCode]] = field(default_factory=dict)
     refusals: dict[str, list[ContinuityError]] = field(default_factory=dict)
+    refused_pictures: dict[bytes, ContinuityError] = field(default_factory=dict)
     failing_shots: set[tuple[str, int]] = field(default_factory=set)
     hanging: set[str] = field(default_factory=set)
     hung: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
     damage: bytes = b""
     verdicts: dict[str, dict] = field(default_factory=dict)
+    images: dict[str, int] = field(default_factory=dict)
 
     @property
     def jobs(self) -> dict[str, job_pb2.Job]:

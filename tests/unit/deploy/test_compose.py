@@ -24,13 +24,14 @@ from tests.unit.deploy.described import (
     variables,
 )
 
-SERVERS = {"kafka", "mongodb", "objects", "triton", "collector", "proxy"}
+SERVERS = {"kafka", "mongodb", "objects", "triton", "sdxl", "sdxl-cpu", "collector", "proxy"}
+TOOLS = {"models"}
 GIVEN = {name: f"secret{number}" for number, name in enumerate(sorted(variables("?")))}
 NOT_ENCRYPTED = "the network inside has no TLS"
 SAME_ANYWHERE = "how long something is waited for does not depend on where it runs"
 OF_THE_ENGINE = (
-    *("renderer", "models", "render_replicas", "render_timeout_s", "checkpoint", "steps", "guidance", "sampler"),
-    *("schedule", "layout_guide", "layout_strength", "identity", "identity_strength", "commercial", "preview_every"),
+    *("render_timeout_s", "steps", "guidance", "sampler", "schedule", "layout_guide", "layout_strength"),
+    *("identity", "identity_strength", "preview_every"),
 )
 DEFAULT = {
     "kafka_ca_file": NOT_ENCRYPTED,
@@ -45,7 +46,7 @@ DEFAULT = {
     "lease_s": SAME_ANYWHERE,
     "max_unfinished_jobs": "what the documents hold does not depend on the number of replicas",
     "sole_renderer": "it is none: there are replicas",
-    **dict.fromkeys(OF_THE_ENGINE, "the image of Triton holds the composer, not the diffusion engine"),
+    **dict.fromkeys(OF_THE_ENGINE, "what a film is drawn with does not depend on where it is drawn"),
 }
 """Settings that containers are not told, and why; all others they are."""
 
@@ -71,7 +72,7 @@ def ports(container: str) -> set[int]:
 
 def test_every_service_is_there_and_every_one_there_is_a_service() -> None:
     assert set(ours()) == set(service_names())
-    assert set(containers()) == set(ours()) | SERVERS
+    assert set(containers()) == set(ours()) | SERVERS | TOOLS
 
 
 @pytest.mark.parametrize("service", service_names())
@@ -185,11 +186,11 @@ def test_only_the_proxy_is_reached_from_outside_and_only_from_this_machine() -> 
 
 def test_servers_that_keep_things_have_no_way_out() -> None:
     assert compose()["networks"]["inside"]["internal"] is True
-    for name in ("kafka", "mongodb", "objects", "triton"):
+    for name in ("kafka", "mongodb", "objects", "triton", "sdxl", "sdxl-cpu"):
         assert containers()[name]["networks"] == ["inside"]
 
 
-@pytest.mark.parametrize("name", sorted(SERVERS | set(service_names())))
+@pytest.mark.parametrize("name", sorted(SERVERS | TOOLS | set(service_names())))
 def test_a_container_may_do_no_more_than_it_must(name: str) -> None:
     each = containers()[name]
     assert int(each["user"].split(":")[0]) > 0
@@ -244,13 +245,68 @@ def test_named_volumes_hold_what_must_outlive_a_container() -> None:
     assert "mongodb-data:/data/db" in containers()["mongodb"]["volumes"]
 
 
-def test_triton_has_the_shared_memory_that_pictures_need() -> None:
-    assert containers()["triton"]["shm_size"] == "1gb"
+@pytest.mark.parametrize("name", ["triton", "sdxl", "sdxl-cpu"])
+def test_triton_has_the_shared_memory_that_pictures_need(name: str) -> None:
+    assert containers()[name]["shm_size"] == "1gb"
+
+
+def test_the_diffusion_engine_runs_where_it_is_asked_for() -> None:
+    profiles = {name: each["profiles"] for name, each in containers().items() if "profiles" in each}
+    assert profiles == {"sdxl": ["sdxl"], "sdxl-cpu": ["sdxl-cpu"], "models": ["models"]}
+    gpu, cpu = containers()["sdxl"], containers()["sdxl-cpu"]
+    (device,) = gpu["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["capabilities"], interpolated(device["device_ids"][0], {})) == (["gpu"], "0")
+    assert "reservations" not in cpu["deploy"]["resources"]
+    for each, kind in ((gpu, "cuda"), (cpu, "cpu")):
+        assert each["build"]["args"] == {"ENGINE": kind}
+        assert each["environment"]["CONTINUITY_ENGINE_DEVICE"] == kind
+
+
+def test_over_which_jobs_the_engine_died_outlives_its_container() -> None:
+    environment = " ".join(dockerfile()[1]["sdxl"].all("ENV"))
+    state = re.search(r"CONTINUITY_ENGINE_STATE=(\S+)", environment)
+    assert state
+    for name in ("sdxl", "sdxl-cpu"):
+        assert f"engine:{Path(state[1]).parent}" in containers()[name]["volumes"]
+
+
+def test_everybody_finds_the_models_in_one_place_and_only_the_tool_writes_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    models = str(getattr(settings_of("rendering", monkeypatch), "models", ""))
+    assert f"CONTINUITY_MODELS={models}" in " ".join(dockerfile()[1]["sdxl"].all("ENV"))
+    for name in ("rendering", "sdxl", "sdxl-cpu"):
+        assert f"models:{models}:ro" in containers()[name]["volumes"]
+    assert containers()["models"]["volumes"] == [f"models:{models}"]
+    for stage in ("service", "sdxl"):
+        assert any(models in run for run in dockerfile()[1][stage].all("RUN") if "install -d -o 10001" in run)
+
+
+def test_replicas_of_rendering_know_how_many_share_a_triton(monkeypatch: pytest.MonkeyPatch) -> None:
+    replicas = containers()["rendering"]["deploy"]["replicas"]
+    assert getattr(settings_of("rendering", monkeypatch), "render_replicas", 0) == replicas
+
+
+def test_rendering_is_pointed_at_the_diffusion_engine_by_two_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in containers()["rendering"]["environment"].items():
+        monkeypatch.setenv(name, interpolated(value, {**GIVEN, "RENDERER": "sdxl", "TRITON_ADDRESS": "sdxl:8001"}))
+    made = import_module("services.rendering.settings").Settings()
+    assert (made.diffuses, made.triton_address, made.checkpoint) == (True, "sdxl:8001", "")
+
+
+def test_the_tool_is_the_engines_own_and_may_reach_the_hub() -> None:
+    tool = containers()["models"]
+    assert tool["entrypoint"] == ["python3", "-m", "engine.models"]
+    assert tool["networks"] == ["outside"]
+    assert tool["environment"]["HF_HUB_OFFLINE"] == "0"
+    assert tool["restart"] == "no"
 
 
 def test_images_are_pinned() -> None:
     images = [each["image"] for each in containers().values() if "build" not in each]
-    for image in [*images, *dockerfile()[0].values()]:
+    bases = [image for name, image in dockerfile()[0].items() if name.endswith("_IMAGE")]
+    assert bases
+    for image in [*images, *bases]:
         assert re.search(r":v?\d+\.\d+", image), image
 
 

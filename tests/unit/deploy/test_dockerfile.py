@@ -2,6 +2,9 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -20,14 +23,15 @@ def sources(stage: str, service: str = "rendering") -> list[str]:
 
 
 def test_every_image_that_is_built_has_a_stage() -> None:
-    assert {"service", "triton", "objects", "collector"} == FINAL
+    assert {"service", "triton", "sdxl", "objects", "collector"} == FINAL
     assert set(dockerfile()[1]) >= FINAL
 
 
 def test_every_stage_stands_on_another_or_on_a_pinned_image() -> None:
     arguments, stages = dockerfile()
     for stage in stages.values():
-        assert stage.base in stages or stage.base.removeprefix("${").removesuffix("}") in arguments
+        base = re.sub(r"(?<=-)\$\{(\w+)\}", lambda each: arguments[each[1]], stage.base)
+        assert base in stages or base.removeprefix("${").removesuffix("}") in arguments
         for copy in stage.all("COPY"):
             assert set(re.findall(r"--from=(\S+)", copy)) <= set(stages)
 
@@ -71,12 +75,12 @@ def test_no_image_runs_as_root(stage: str) -> None:
 
 
 def test_services_and_triton_are_ended_by_the_signal_that_they_drain_on() -> None:
-    assert [dockerfile()[1][stage].last("STOPSIGNAL") for stage in ("service", "triton")] == ["SIGTERM", "SIGTERM"]
+    assert [dockerfile()[1][stage].last("STOPSIGNAL") for stage in ("service", "triton", "sdxl")] == 3 * ["SIGTERM"]
 
 
 def test_packages_are_installed_by_hash_and_never_compiled() -> None:
     installs = [run for stage in dockerfile()[1].values() for run in stage.all("RUN") if "pip install" in run]
-    assert len(installs) == 3
+    assert len(installs) == 7
     for run in installs:
         assert "--require-hashes" in run
         assert "--only-binary :all:" in run
@@ -106,11 +110,53 @@ def test_images_of_services_hold_no_tools() -> None:
     assert not names & {"pytest", "mypy", "ruff", "grpcio-tools", "hypothesis", "pre-commit"}
 
 
-def test_triton_hosts_the_models_and_what_they_import() -> None:
-    stage = dockerfile()[1]["triton"]
-    assert "deploy/triton/model_repository" in stage.sources()
-    models = [word.split("=")[1] for word in stage.command() if word.startswith("--load-model=")]
-    assert models
+@pytest.mark.parametrize(("name", "models"), [("triton", ["previz"]), ("sdxl", ["previz", "sdxl"])])
+def test_triton_hosts_the_models_and_what_they_import(name: str, models: list[str]) -> None:
+    stages = dockerfile()[1]
+    stage, packages = stages[name], {"triton": "/opt/models", "sdxl": "/opt/engine"}[name]
+    assert "deploy/triton/model_repository" in stages["triton"].sources()
+    assert [word.split("=")[1] for word in stage.command() if word.startswith("--load-model=")] == models
     for model in models:
         assert (ROOT / "deploy" / "triton" / "model_repository" / model / "config.pbtxt").exists()
-    assert any("/app/libs:/opt/models" in environment for environment in stage.all("ENV"))
+    assert any(f"/app/libs:{packages}" in environment for environment in stage.all("ENV"))
+    assert any(packages in copy for copy in stage.all("COPY"))
+
+
+def test_the_engines_image_stands_on_the_composers() -> None:
+    stages = dockerfile()[1]
+    assert stages["sdxl"].base == "triton"
+    assert stages["engine"].base == "engine-${ENGINE}"
+    assert {"engine-cuda", "engine-cpu"} < set(stages)
+
+
+def test_what_ends_a_hanging_engine_is_in_its_image_and_wants_nothing_installed(tmp_path: Path) -> None:
+    for copied in dockerfile()[1]["sdxl"].all("COPY")[1:]:
+        *sources, target = copied.split()
+        for source in sources:
+            place = tmp_path / target / (Path(source).name if target.endswith("/") else "")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copyfile
+            copy(ROOT / source, place)
+    line = "from continuity.inference.engine_watch import EngineWatch"
+    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.append({str(tmp_path / 'libs')!r}); {line}"]
+    subprocess.run(command, check=True)
+
+
+def test_the_engine_for_processors_is_the_same_but_for_torch_and_what_cuda_needs() -> None:
+    """The program is the image's; only what it drops is decided there."""
+    (make, *_installs) = dockerfile()[1]["engine-cpu"].all("RUN")
+    program = make.partition("awk ")[2].partition(" >")[0]
+    kept = subprocess.run(
+        ["/bin/sh", "-c", f"awk {program}"], cwd=ROOT / "requirements", stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    names = set(re.findall(r"^([\w.-]+)==", kept, re.MULTILINE))
+    dropped = {pin.split("==")[0] for pin in pins("engine")} - names
+    assert {"torch", "triton", "nvidia-cublas", "cuda-toolkit"} <= dropped
+    assert all(re.match("torch|triton|nvidia-|cuda-", name) for name in dropped)
+    assert {"diffusers", "transformers", "numpy", "sympy", "filelock"} <= names
+    orphans = [line for line in kept.splitlines() if not line.startswith(" ") and "==" not in line]
+    assert orphans == []
+    (argument,) = dockerfile()[1]["engine-cpu"].all("ARG")
+    (version,) = versions("engine")["torch"]
+    assert f"/torch-{version}%2Bcpu-" in argument
+    assert re.search("#sha256=[0-9a-f]{64}$", argument)

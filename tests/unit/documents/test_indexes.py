@@ -23,6 +23,7 @@ from continuity.documents.sqlite.query import counted, schema, select, taken_ove
 from continuity.kernel.errors import ContinuityError
 from continuity.messaging.held_events import HeldEvents
 from continuity.messaging.repository import Aggregates
+from continuity.objects.memory import InMemoryObjectStore
 
 FILTERED = {
     # Which fields may be looked at in the documents that an index finds, and why those are few.
@@ -152,10 +153,7 @@ def candidates(hint):
 async def recorded():
     recorder = Recorder()
     for kind, collections in repositories():
-        parameters = inspect.signature(kind).parameters
-        # A class over several collections has them in the order of its parameters.
-        over = [Aggregates(Any, each, recorder, Mock(), Mock()) for each in collections]
-        repository = kind(*over[: len(parameters)])
+        repository = kind(*_given(kind, collections, recorder))
         for name, method in inspect.getmembers(repository, inspect.iscoroutinefunction):
             if not name.startswith("_"):
                 for values in arguments(method) or ():
@@ -169,6 +167,16 @@ async def recorded():
     await held.sweep()
     await held.list()
     return list(recorder.queries)
+
+
+def _given(kind, collections, recorder):
+    """Yield what it is made of: collections in the order of its parameters, empty files, and nothing that computes."""
+    over = iter([Aggregates(Any, each, recorder, Mock(), Mock()) for each in collections])
+    for parameter in inspect.signature(kind).parameters.values():
+        if parameter.annotation.startswith("Aggregates"):
+            yield next(over)
+        else:
+            yield InMemoryObjectStore() if parameter.annotation == "ObjectStore" else Mock()
 
 
 async def _asked(method, values):

@@ -25,14 +25,15 @@ def test_two_homes_have_a_runtime_each(tmp_path):
 
 def test_a_runtime_tells_where_it_listens_and_what_draws_for_as_long_as_it_lives(tmp_path):
     path = tmp_path / "runtime.json"
-    with told(path, "127.0.0.1:5", "sdxl"):
+    with told(path, "127.0.0.1:5", "sdxl", {"steps": {"value": 30, "default": 20}}):
         said = json.loads(path.read_text())
         assert (said["address"], said["pid"], said["renderer"]) == ("127.0.0.1:5", os.getpid(), "sdxl")
+        assert said["settings"]["steps"]["value"] == 30
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_runtime_that_breaks_does_not_leave_its_address_behind(tmp_path):
     path = tmp_path / "runtime.json"
-    with pytest.raises(ZeroDivisionError), told(path, "127.0.0.1:5", "sdxl"):
+    with pytest.raises(ZeroDivisionError), told(path, "127.0.0.1:5", "sdxl", {"steps": {"value": 30, "default": 20}}):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []

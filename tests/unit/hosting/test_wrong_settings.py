@@ -8,10 +8,11 @@ import continuity
 from continuity.documents.port import DocumentsUnavailable
 from continuity.hosting import platform as platform_module
 from continuity.hosting.platform import open_platform
-from continuity.hosting.run import announce, unless_misconfigured
+from continuity.hosting.run import MISCONFIGURED, announce, unless_misconfigured
 from continuity.hosting.settings import PlatformSettings
 from continuity.objects.port import ObjectStoreUnavailable
 from services.embedded.claim import sole_runtime
+from services.rendering.settings import Settings
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def last_words(capsys):
         with pytest.raises(SystemExit) as caught, unless_misconfigured():
             what()
         (line,) = capsys.readouterr().err.splitlines()
-        assert caught.value.code == 1
+        assert caught.value.code == MISCONFIGURED
         return line
 
     return read
@@ -35,6 +36,36 @@ def opening(**settings):
 @pytest.mark.parametrize("level", ["LOUD", "", "10"])
 def test_a_log_level_that_is_none_is_named(last_words, level, tmp_path):
     assert last_words(opening(home=tmp_path, log_level=level)).startswith("CONTINUITY_LOG_LEVEL: ")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("renderer", "sdxxl", "'sdxxl' is none of 'previz', 'sdxl' or 'sdxl-tiny'"),
+        ("steps", "0", "'0' is not acceptable; 1 is the least"),
+        ("steps", "151", "'151' is not acceptable; 150 is the most"),
+        ("steps", "many", "'many' is not acceptable; it must be a whole number"),
+        ("guidance", "nan", "'nan' is not acceptable; it must be a finite number"),
+        ("lease_s", "0.1", "'0.1' is not acceptable; 0.2 is the least"),
+        ("cast_deadline_s", "0", "'0' is not acceptable; it must be above 0"),
+        ("commercial", "perhaps", "'perhaps' is not acceptable; it must be true or false"),
+        ("cast_deadline_s", "9" * 99, f"'{'9' * 58}… is not acceptable; 86400 is the most"),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_is_allowed(last_words, monkeypatch, tmp_path, setting, value, said):
+    monkeypatch.setenv(f"CONTINUITY_{setting.upper()}", value)
+    assert last_words(lambda: Settings(home=tmp_path)) == f"CONTINUITY_{setting.upper()}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("checkpoint", "it must fit the pattern "), ("otlp_endpoint", "it must fit the pattern ")],
+)
+def test_a_text_is_not_shown_for_it_may_be_a_secret(last_words, monkeypatch, tmp_path, setting, said):
+    monkeypatch.setenv(f"CONTINUITY_{setting.upper()}", "user:wr0ng-horse@host")
+    told = last_words(lambda: Settings(home=tmp_path))
+    assert told.startswith(f"CONTINUITY_{setting.upper()}: {said}")
+    assert "wr0ng-horse" not in told
 
 
 def test_the_log_tells_which_version_serves_where(caplog, capsys):

@@ -1,15 +1,37 @@
 import asyncio
+import os
 from pathlib import Path
+
+import pytest
 
 from continuity.inference.server_log import BoundedLog
 
 
+def said(words: bytes) -> int:
+    """Return the reading end of a pipe that somebody wrote to and closed."""
+    reading, writing = os.pipe()
+    os.write(writing, words)
+    os.close(writing)
+    return reading
+
+
+async def test_a_pipe_that_somebody_else_holds_open_is_let_go_when_cancelled(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    draining = asyncio.create_task(BoundedLog(tmp_path / "triton.log", limit_bytes=1000).drain(reading))
+    os.write(writing, b"still there")
+    async with asyncio.timeout(10):
+        while not (tmp_path / "triton.log").exists():
+            await asyncio.sleep(0)
+    draining.cancel()
+    await asyncio.wait([draining])
+    with pytest.raises(BrokenPipeError):
+        os.write(writing, b"nobody reads")
+    os.close(writing)
+
+
 async def test_a_stream_is_written_down_to_its_end(tmp_path: Path) -> None:
-    stream = asyncio.StreamReader()
-    stream.feed_data(b"first\nlast, without an end of line")
-    stream.feed_eof()
     log = BoundedLog(tmp_path / "logs" / "triton.log", limit_bytes=1000)
-    await log.drain(stream)
+    await log.drain(said(b"first\nlast, without an end of line"))
     assert log.tail() == "first\nlast, without an end of line"
 
 
@@ -35,8 +57,7 @@ def test_a_log_that_was_never_written_has_an_empty_tail(tmp_path: Path) -> None:
 async def test_a_log_that_cannot_be_written_does_not_stop_the_reading(tmp_path: Path) -> None:
     log = BoundedLog(tmp_path / "triton.log", limit_bytes=1000)
     (tmp_path / "triton.log").mkdir()
-    stream = asyncio.StreamReader()
-    stream.feed_data(b"lost")
-    stream.feed_eof()
-    await log.drain(stream)
-    assert stream.at_eof()
+    reading = said(b"lost")
+    await log.drain(reading)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(reading)

@@ -97,7 +97,7 @@ def job_in(state: str, wanted: Shot | None = None, **submission_changes: object)
     if state == READY:
         return job
     job = leased(job)
-    return job if state == RENDERING else after(rendered(job, TOKEN, KEYFRAME, 109.0))
+    return job if state == RENDERING else after(rendered(job, TOKEN, [KEYFRAME], 109.0))
 
 
 EVERY_STATE = (WAITING, REQUESTED, READY, RENDERING, SUCCEEDED, FAILED, CANCELLED)

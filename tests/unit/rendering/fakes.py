@@ -215,7 +215,10 @@ class InMemoryCast:
 
 
 class ScriptedRenderer:
-    """Takes one step, waits while it is held, then fails with the next failure or ends with a grey picture."""
+    """Takes one step once it may begin, and waits while it is held.
+
+    Then it fails with the next failure or ends with its grey ``takes``.
+    """
 
     name = "fake 1"
 
@@ -223,12 +226,15 @@ class ScriptedRenderer:
         self.failures = deque(failures)
         self.is_down = False
         self.ends_without_picture = False
+        self.takes = 1
         self.asked = 0
         self.drawn: list[str] = []
         self.timeouts: list[float] = []
         self.on_step: Callable[[], object] = lambda: None
         self.closed: list[str] = []
         self.drawing = asyncio.Event()
+        self.may_begin = asyncio.Event()
+        self.may_begin.set()
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
 
@@ -241,16 +247,21 @@ class ScriptedRenderer:
         self.drawn.append(task.job.id)
         self.timeouts.append(task.timeout_s)
         try:
+            await self.may_begin.wait()
             self.on_step()
             yield Step(1, 2, b"jpeg")
             self.drawing.set()
             await self.may_go_on.wait()
             if self.failures:
                 raise self.failures.popleft()
-            if not self.ends_without_picture:
-                yield Picture(np.full((task.job.height_px, task.job.width_px, 3), 128, np.uint8))
+            for take in range(0 if self.ends_without_picture else self.takes):
+                yield Picture(np.full((task.job.height_px, task.job.width_px, 3), 128 + take, np.uint8), b"", take)
         finally:
             self.closed.append(task.job.id)
+
+
+async def accept_any_options(_project: str, _submission: Submission) -> None:
+    """What a shot asks of the engine is nobody's business here."""
 
 
 class InMemoryFiles:
@@ -261,9 +272,12 @@ class InMemoryFiles:
         self.may_store = asyncio.Event()
         self.may_store.set()
 
-    async def store(self, task: RenderTask, picture: Picture, renderer: str) -> ObjectRef:
+    async def store(
+        self, task: RenderTask, picture: Picture, renderer: str, keyframe: ObjectRef | None = None
+    ) -> ObjectRef:
         await self.may_store.wait()
-        key = f"{task.project}/keyframes/{task.job.id}"
+        beside = f"-{picture.take}-of-{keyframe.key}" if keyframe else ""
+        key = f"{task.project}/keyframes/{task.job.id}{beside.replace('/', '-')}"
         self.keyframes[key] = picture.pixels.tobytes()
         return ObjectRef(key, "00", picture.pixels.size, "image/png")
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from continuity.hosting.platform import open_platform
+from continuity.kernel.errors import InvalidValue
 from services.rendering.bootstrap import COLLECTIONS, bootstrap
 from services.rendering.settings import Settings
 
@@ -16,8 +17,8 @@ from services.rendering.settings import Settings
     ("given", "renderer", "slots", "urgent_slots"),
     [
         ({}, "previz ", 2, 0),
-        ({"renderer": "sdxl-tiny"}, "sdxl ", 4, 1),
-        ({"renderer": "sdxl", "checkpoint": "mine"}, "sdxl ", 1, 1),
+        ({"renderer": "sdxl-tiny"}, "sdxl ", 2, 1),
+        ({"renderer": "sdxl", "checkpoint": "mine"}, "sdxl ", 2, 1),
     ],
     ids=str,
 )
@@ -34,4 +35,14 @@ async def test_the_worker_takes_what_its_renderer_draws_together_and_urgent_jobs
     finally:
         assert hosted.close
         await hosted.close()
+        await platform.close()
+
+
+async def test_a_service_whose_settings_no_shot_could_be_drawn_with_does_not_start(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, renderer="sdxl", sampler="eular")
+    platform = await open_platform(settings, COLLECTIONS, broker_forgets=True)
+    try:
+        with pytest.raises(InvalidValue, match="CONTINUITY_SAMPLER: 'eular' is not acceptable; did you mean 'euler'"):
+            await bootstrap(settings, platform)
+    finally:
         await platform.close()

@@ -112,20 +112,20 @@ def test_a_job_without_a_prompt_fails_with_the_reason():
 
 
 def test_a_picture_ends_a_job_with_the_time_of_every_stage():
-    change = rendered(job_in(RENDERING), TOKEN, KEYFRAME, 109.0)
+    change = rendered(job_in(RENDERING), TOKEN, [KEYFRAME], 109.0)
     job = after(change)
     timings = job.keyframe.timings
     assert (job.state, job.attempts, job.lease_token) == (SUCCEEDED, 1, "")
     assert (timings.cast_s, timings.prompt_s, timings.queue_s) == (2.0, 2.0, 2.0)
     assert (timings.render_s, timings.store_s) == (2.0, 0.5)
-    assert change.events == [KeyframeRendered(job.id, job.film, job.shot, job.keyframe, PROMPT)]
+    assert change.events == [KeyframeRendered(job.id, job.film, job.shot, job.keyframe, PROMPT, (job.keyframe,))]
 
 
 @pytest.mark.parametrize("state", EVERY_STATE)
 @pytest.mark.parametrize(
     "act",
     [
-        lambda job, token: rendered(job, token, KEYFRAME, 200.0),
+        lambda job, token: rendered(job, token, [KEYFRAME], 200.0),
         lambda job, token: attempt_failed(job, token, FAILURE, 200.0, retry_after_s=2.0),
         lambda job, token: attempt_failed(job, token, FAILURE, 200.0, retry_after_s=None),
         lambda job, token: interrupted(job, token, FAILURE, 1.0, 200.0),

@@ -108,7 +108,7 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     @rule(worker=WORKERS)
     def a_worker_has_the_picture(self, worker: str) -> None:
-        self.apply(rendered(self.job, worker, replace(KEYFRAME, renderer=worker), 5.0))
+        self.apply(rendered(self.job, worker, [replace(KEYFRAME, renderer=worker)], 5.0))
         if self.job.keyframe is not None:
             assert self.ends[0].keyframe == self.job.keyframe  # type: ignore[attr-defined]
 

@@ -47,6 +47,7 @@ from tests.unit.rendering.fakes import (
     InMemorySubmissions,
     SetClock,
     SpokenProgress,
+    accept_any_options,
 )
 
 DEADLINES = Deadlines(cast_s=600.0, prompt_s=600.0)
@@ -61,7 +62,9 @@ class Service:
         freeze = self.freeze = FreezeCast(cast or InMemoryCast(), self.jobs, self.clock, batch=2)
         self.queue = FairQueue(InMemoryQueues(), self.jobs, self.submissions, self.clock)
         admission = Admission(self.jobs, 10_000, self.clock.now)
-        self.submit = SubmitShots(self.submissions, self.jobs, freeze, self.queue, admission, self.clock)
+        self.submit = SubmitShots(
+            self.submissions, self.jobs, freeze, self.queue, admission, self.clock, accept_any_options
+        )
         self.reconcile = Reconcile(
             self.submissions, self.jobs, self.submit, freeze, self.progress, self.clock, WorkSignal(), DEADLINES
         )

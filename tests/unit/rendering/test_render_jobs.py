@@ -331,6 +331,60 @@ async def test_a_job_that_expires_while_it_is_drawn_ends_then_and_stores_nothing
     assert not studio.files.keyframes
 
 
+async def test_a_job_that_waits_for_the_device_spends_no_time_of_its_attempt_and_keeps_its_lease():
+    studio = Studio(ready(), lease_s=0.04)
+    studio.worker.draw_s = 0.01
+    studio.renderer.may_begin.clear()
+    work = asyncio.create_task(studio.render_next())
+    async with asyncio.timeout(LIMIT_S):
+        for _ in range(3):  # renewals, each of them later than an attempt may take
+            studio.clock.seconds += 10
+            while not (jobs := await studio.jobs.rendering()) or jobs[0].job.lease_until < studio.clock.now():
+                await asyncio.sleep(0)
+        assert not work.done()
+        assert not studio.renderer.closed
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+
+
+async def test_an_attempt_that_takes_too_long_from_its_first_step_on_is_blamed():
+    studio = Studio(ready())
+    studio.worker.draw_s = 0.01
+    studio.renderer.may_go_on.clear()
+    await studio.render_next()
+    job = studio.jobs.only()
+    assert (job.state, job.attempts, job.last_failure.reason) == (READY, 1, "ATTEMPT_TOO_LONG")
+    assert studio.renderer.closed == [job.id]
+
+
+async def test_a_job_whose_turn_does_not_come_goes_back_without_blame():
+    studio = Studio(ready())
+    studio.worker.wait_s = 0.01
+    studio.renderer.may_begin.clear()
+    await studio.render_next()
+    job = studio.jobs.only()
+    assert (job.state, job.attempts, job.last_failure.reason) == (READY, 0, "TURN_TOO_LATE")
+    assert studio.renderer.closed == [job.id]
+
+
+async def test_a_job_that_expires_while_it_waits_for_the_device_ends_then():
+    studio = Studio(ready(expire_time=SetClock().now() + 0.02))
+    studio.renderer.may_begin.clear()
+    work = asyncio.create_task(studio.render_next())
+    while not studio.renderer.drawn:
+        await asyncio.sleep(0)
+    studio.clock.seconds += 1
+    assert await work
+    assert studio.jobs.only().failure.reason == "JOB_EXPIRED"
+
+
+async def test_a_renderer_is_given_the_wait_for_its_turn_and_the_time_of_an_attempt():
+    studio = Studio(ready())
+    studio.worker.wait_s, studio.worker.draw_s = 40.0, 2.0
+    await studio.render_next()
+    assert studio.renderer.timeouts == [42.0]
+
+
 async def test_a_renderer_is_given_what_is_left_of_the_jobs_time():
     studio = Studio(ready(expire_time=SetClock().now() + 42.0))
     await studio.render_next()

@@ -22,7 +22,7 @@ from engine.errors import Refused
 from engine.parsing.specification import parse
 from engine.request import RenderRequest
 from services.rendering.adapters.previz_renderer import PrevizRenderer
-from services.rendering.adapters.sdxl_options import SdxlOptions, options_of
+from services.rendering.adapters.sdxl_options import SdxlChoice, SdxlOptions
 from services.rendering.adapters.sdxl_renderer import SdxlRenderer
 from services.rendering.adapters.sdxl_request import encode_guides
 from services.rendering.domain.errors import RenderCrashed, RendererDown
@@ -35,7 +35,15 @@ from tests.unit.rendering.fakes import SetClock
 HEIGHT, WIDTH = 32, 64
 NOW = 1_000_000.0
 SIZE = {"width_px": 640, "height_px": 360}
-OPTIONS = options_of(Settings(renderer="sdxl-tiny", identity="tiny-adapter"))
+
+
+def options_of(settings: Settings) -> SdxlOptions:
+    """Return what a shot without options is drawn with."""
+    return SdxlChoice(settings).service
+
+
+SETTINGS = Settings(renderer="sdxl-tiny", identity="tiny-adapter")
+OPTIONS = options_of(SETTINGS)
 STEP = {"step": np.array([1]), "steps": np.array([20]), "preview": np.array([b"jpeg"], np.object_)}
 DRAWN = np.full((HEIGHT, WIDTH, 3), 9, np.uint8)
 PICTURE = {**STEP, "index": np.array([0]), "image": DRAWN, "manifest": np.array([b'{"seed": 7}'], np.object_)}
@@ -84,10 +92,13 @@ class HereAndNow:
         return function(*arguments)
 
 
-def renderer(triton: ScriptedTriton, options: SdxlOptions = OPTIONS, objects: Any = None) -> SdxlRenderer:
-    composer = PrevizRenderer(triton, objects or InMemoryObjectStore(), "previz-1.2.0")  # type: ignore[arg-type]
-    pool, clock = HereAndNow(), SetClock(NOW)
-    return SdxlRenderer(triton, composer, pool, options, clock, version="1", timeout_s=100)  # type: ignore[arg-type]
+def renderer(triton: Any, options: SdxlOptions = OPTIONS, objects: Any = None) -> SdxlRenderer:
+    """Return one that draws shots without options with ``options``."""
+    choose, objects, pool = SdxlChoice(SETTINGS), objects or InMemoryObjectStore(), HereAndNow()
+    choose.service = options
+    composer = PrevizRenderer(triton, objects, "previz-1.2.0")
+    clock: Any = SetClock(NOW)
+    return SdxlRenderer(triton, composer, choose, objects=objects, pool=pool, clock=clock, version="1")
 
 
 def alone(**changes: Any) -> Job:
@@ -199,11 +210,10 @@ async def test_only_what_a_job_has_left_to_live_is_its_deadline(
     assert parse(triton.asked["sdxl"]["spec"][0]).deadline_s == deadline_s
 
 
-@pytest.mark.parametrize(("allowed_s", "most_s"), [(600.0, 100.0), (30.0, 30.0)])
-async def test_an_attempt_takes_no_longer_than_the_setting_and_what_is_left(allowed_s: float, most_s: float) -> None:
+async def test_the_engine_is_asked_for_no_longer_than_what_is_left() -> None:
     triton = ScriptedTriton(PICTURE)
-    assert [update async for update in renderer(triton).render(RenderTask(PROJECT, alone(), allowed_s))]
-    assert most_s - 5 < triton.options["timeout_s"] <= most_s
+    assert [update async for update in renderer(triton).render(RenderTask(PROJECT, alone(), 30.0))]
+    assert 25 < triton.options["timeout_s"] <= 30
 
 
 @pytest.mark.parametrize(
@@ -318,9 +328,13 @@ async def test_however_much_of_the_layout_is_to_hold_a_step_is_taken(checkpoint:
 
 
 def test_no_more_of_the_layout_is_given_up_than_a_step_takes(caplog: pytest.LogCaptureFixture) -> None:
-    held = {steps: options_of(Settings(steps=steps, layout_strength=1)).layout_strength for steps in range(1, 151)}
+    held = {
+        steps: options_of(Settings(renderer="sdxl", steps=steps, layout_strength=1)).layout_strength
+        for steps in range(1, 151)
+    }
     assert all(1 <= int(steps * (1.0 - strength)) <= 1 + steps / 900 for steps, strength in held.items())
     assert held[1] == 0.0
+    SdxlChoice(Settings(renderer="sdxl", steps=20, layout_strength=1)).tell()
     assert "CONTINUITY_LAYOUT_STRENGTH: 1 leaves none of 20 steps to be taken; it is 0.95" in caplog.messages
     assert options_of(Settings(steps=4, layout_strength=1, layout_guide="depth")).layout_strength == 1
 
@@ -352,18 +366,19 @@ def test_the_checkpoint_is_the_renderers_unless_it_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "replicas", "had"),
+    ("name", "together", "replicas", "had"),
     [
-        ("previz", 3, (9, 0)),
-        ("sdxl", 1, (1, 1)),
-        ("sdxl", 2, (1, 1)),
-        ("sdxl-tiny", 1, (4, 1)),
-        ("sdxl-tiny", 2, (2, 1)),
-        ("sdxl-tiny", 9, (1, 1)),
+        ("previz", None, 3, (2, 0)),
+        ("previz", 9, 3, (9, 0)),
+        ("sdxl", None, 1, (2, 1)),
+        ("sdxl", None, 2, (1, 1)),
+        ("sdxl", 4, 1, (5, 1)),
+        ("sdxl", 4, 2, (3, 1)),
+        ("sdxl-tiny", 4, 9, (1, 1)),
     ],
 )
-def test_no_more_jobs_are_leased_than_the_engine_draws_together_and_an_urgent_one(
-    name: Any, replicas: int, had: tuple[int, int]
+def test_no_more_jobs_are_leased_than_the_engine_draws_together_one_ahead_and_an_urgent_one(
+    name: Any, together: int | None, replicas: int, had: tuple[int, int]
 ) -> None:
-    settings = Settings(renderer=name, render_slots=9, render_replicas=replicas)
+    settings = Settings(renderer=name, render_slots=together, render_replicas=replicas)
     assert (settings.slots, settings.urgent_slots) == had

@@ -10,6 +10,7 @@ from services.rendering.domain.cast import CastEntry
 from services.rendering.domain.errors import QueueFull, RequestReused
 from services.rendering.domain.events import RenderRequested
 from services.rendering.domain.job import REQUESTED, WAITING, Job
+from services.rendering.domain.render_options import RenderOptions
 from services.rendering.domain.submission import Submission
 from services.rendering.handlers.admission import Admission
 from services.rendering.handlers.fair_queue import FairQueue
@@ -31,7 +32,14 @@ class Service:
         self.queues = InMemoryQueues()
         queue = FairQueue(self.queues, self.jobs, self.submissions, self.clock)
         admission = Admission(self.jobs, max_unfinished, self.clock.now)
-        self.submit = SubmitShots(self.submissions, self.jobs, self.freeze, queue, admission, self.clock)
+        self.refusal: InvalidValue | None = None
+        self.submit = SubmitShots(
+            self.submissions, self.jobs, self.freeze, queue, admission, self.clock, self.accept_options
+        )
+
+    async def accept_options(self, _project: str, _submission: Submission) -> None:
+        if self.refusal:
+            raise self.refusal
 
     async def take(self, project: str, asked: ShotsAsked) -> tuple[Submission, list[Job]]:
         """Submit, and wait for what the caller need not wait for."""
@@ -170,3 +178,28 @@ async def test_the_cast_of_many_shots_is_looked_up_once():
     shots = tuple(shot(number, character_ids=("ward",)) for number in range(1, 251))
     await service.take(PROJECT, replace(ASKED, shots=shots))
     assert service.cast.looked_up <= 100  # those of the first batch look side by side
+
+
+async def test_options_that_nothing_can_be_drawn_with_are_refused_and_nothing_is_kept():
+    service = Service()
+    service.refusal = InvalidValue("options.sampler", "eular", "did you mean 'euler'?")
+    with pytest.raises(InvalidValue):
+        await service.take(PROJECT, ASKED)
+    assert not service.submissions.stored
+    assert not service.jobs.stored
+
+
+async def test_what_was_accepted_is_told_again_whatever_would_be_refused_now():
+    service = Service()
+    _, jobs = await service.take(PROJECT, ASKED)
+    service.refusal = InvalidValue("options.sampler", "eular", "did you mean 'euler'?")
+    assert (await service.take(PROJECT, ASKED))[1] == jobs
+
+
+async def test_options_and_whether_a_film_is_commercial_are_content_and_reach_the_jobs():
+    service = Service()
+    _, jobs = await service.take(PROJECT, replace(ASKED, options=RenderOptions(steps=8), commercial=True))
+    assert all((job.shot.options, job.commercial) == (RenderOptions(steps=8), True) for job in jobs)
+    for other in (ASKED, replace(ASKED, options=RenderOptions(steps=8))):
+        with pytest.raises(RequestReused):
+            await service.take(PROJECT, other)

@@ -27,6 +27,8 @@ from services.rendering.domain.errors import (
     PictureMissing,
     RenderCrashed,
     RendererDown,
+    TakeMissing,
+    TurnTooLate,
     VerificationsFull,
 )
 from services.rendering.domain.job import READY, RENDERING, SUCCEEDED, Job
@@ -63,6 +65,8 @@ class Painter:
         self.tasks: list[RenderTask] = []
         self.at_once = self.most_at_once = 0
         self.asked = self.starts_after = 0
+        self.may_begin = asyncio.Event()
+        self.may_begin.set()
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
 
@@ -76,6 +80,7 @@ class Painter:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
+            await self.may_begin.wait()
             yield Step(1, 2, b"")
             await self.may_go_on.wait()
             if self.failure:
@@ -312,15 +317,46 @@ async def test_a_job_without_a_keyframe_and_one_that_is_not_there_are_refused() 
 
 
 async def test_a_keyframe_that_takes_too_long_is_given_up_and_the_next_has_its_turn() -> None:
-    studio = Studio(limit_s=0.01)
+    studio = Studio(draw_s=0.01)
     job = await studio.drawn()
     studio.painter.may_go_on.clear()
     with pytest.raises(AttemptTooLong):
         await studio.verdict(job)
     assert studio.painter.at_once == 0
     studio.painter.may_go_on.set()
-    studio.verify.limit_s = 60.0
+    studio.verify.draw_s = 60.0
     assert (await studio.verdict(job)).verdict == SAME
+
+
+async def test_a_keyframe_whose_turn_does_not_come_is_given_up_and_the_next_has_its_turn() -> None:
+    studio = Studio(wait_s=0.01)
+    job = await studio.drawn()
+    studio.painter.may_begin.clear()
+    with pytest.raises(TurnTooLate):
+        await studio.verdict(job)
+    studio.painter.may_begin.set()
+    studio.verify.wait_s = 60.0
+    assert (await studio.verdict(job)).verdict == SAME
+
+
+async def test_a_renderer_that_is_only_started_when_it_is_needed_is_started() -> None:
+    def start() -> bool:
+        studio.painter.starts_after = 0
+        return True
+
+    studio = Studio(start_renderer=start)
+    job = await studio.drawn()
+    studio.painter.starts_after = 1_000_000
+    assert (await studio.verdict(job)).verdict == SAME
+
+
+async def test_a_renderer_that_cannot_be_started_is_not_waited_for() -> None:
+    studio = Studio(start_renderer=lambda: False)
+    job = await studio.drawn()
+    studio.painter.starts_after = 1_000_000
+    with pytest.raises(RendererDown, match="not installed"):
+        await studio.verdict(job)
+    assert studio.painter.asked == 1
 
 
 async def test_many_at_once_are_drawn_one_after_another() -> None:
@@ -357,3 +393,26 @@ async def test_who_goes_away_stops_the_renderer_and_leaves_the_turn_to_the_next(
     assert studio.painter.at_once == studio.verify.waiting == 0
     studio.painter.may_go_on.set()
     assert (await studio.verdict(job)).verdict == SAME
+
+
+async def test_another_take_is_drawn_alone_and_compared_with_its_own_file() -> None:
+    studio = Studio()
+    job = await studio.drawn()
+    task = RenderTask(PROJECT, job, 60.0)
+    picture = Picture(np.full((32, 64, 3), 9, np.uint8), b"", 1)
+    assert job.keyframe
+    second = replace(job.keyframe, object=await studio.files.store(task, picture, "painter 1", job.keyframe.object))
+    job = replace(job, more_takes=(second,))
+    studio.jobs.stored[PROJECT, job.id] = job
+    found = [update async for update in studio.verify(PROJECT, job.id, 1)][-1]
+    assert isinstance(found, Verification)
+    assert (found.verdict, found.stored_sha256) == (CANNOT, second.object.sha256), "the painter drew the first one"
+    assert found.differences == ("seed: 8 -> 7",)
+    assert [task.take for task in studio.painter.tasks] == [1]
+
+
+async def test_a_take_that_there_is_none_of_is_refused() -> None:
+    studio = Studio()
+    job = await studio.drawn()
+    with pytest.raises(TakeMissing):
+        _ = [update async for update in studio.verify(PROJECT, job.id, 1)]

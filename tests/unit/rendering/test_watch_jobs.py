@@ -106,7 +106,7 @@ async def test_a_watch_ends_only_when_all_are_finished():
     open_job, ended = job_in(RENDERING, shot(1)), job_in(CANCELLED, shot(2))
     watching = Watching(open_job, ended)
     assert [await anext(watching.updates) for _ in range(2)] == [open_job, ended]
-    await watching.becomes(after(rendered(open_job, TOKEN, KEYFRAME, 9.0)))
+    await watching.becomes(after(rendered(open_job, TOKEN, [KEYFRAME], 9.0)))
     assert [update.state async for update in watching.updates] == [SUCCEEDED]
 
 

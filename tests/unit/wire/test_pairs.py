@@ -17,17 +17,17 @@ ONLY_IN_DATACLASS = {
     "Job>Job": {
         "film_seed", "queue_key", "line_key", "look_time", "looks", "width_px", "height_px", "waiting_for",
         "characters", "location", "lease_token", "lease_until", "requested_time", "ready_time", "started_time",
-        "interruptions", "crashes",
+        "interruptions", "crashes", "commercial", "more_takes",
     },
     "RenderProgressed>JobProgress": {"preview"},
 }  # fmt: skip
 """Fields that stay inside a service, by dataclass."""
 
 ONLY_IN_MESSAGE = {
-    "Job>Job": {"queue_position"},
+    "Job>Job": {"queue_position", "takes"},
     "RenderProgressed>JobProgress": {"preview_jpeg"},
 }
-"""Fields that the servicer fills, by dataclass and message."""
+"""Fields that the servicer fills or a property holds, by dataclass and message."""
 
 QUICK = settings(
     max_examples=15,

@@ -82,8 +82,8 @@ def watch(jobs: JobIds = None, submission: Submission = "", as_json: AsJson = Fa
     _require_one_of(jobs, submission)
 
     async def work(session: Session) -> ExitCode:
-        board = Board(len(jobs or ()))
-        async with session.connected() as client:
+        async with session.connected(draws=True) as client:
+            board = Board(len(jobs or ()) or await _count(client, submission))
             with progress(session.output, board) as seen:
                 async for update in client.shots.watch(jobs or (), submission_id=submission):
                     seen.advance(board.apply(update))
@@ -121,6 +121,15 @@ async def _cancel_submission(client: ContinuityClient, submission: str) -> list[
                 if failed.status is not grpc.StatusCode.FAILED_PRECONDITION:
                     raise
     return cancelled
+
+
+async def _count(client: ContinuityClient, submission: str) -> int:
+    count = 0
+    async for _ in client.shots.list(submission_id=submission, page_size=MAX_PAGE_SIZE):
+        count += 1
+    if not count:
+        raise SubmissionMissing(submission)
+    return count
 
 
 async def _require_submission(client: ContinuityClient, submission: str) -> None:
@@ -177,6 +186,7 @@ def _described(job: Job) -> dict[str, str]:
         "negative": job.prompt.negative,
         "seed": str(job.prompt.seed) if job.HasField("prompt") else "",
         "keyframe": job.keyframe.object.key,
+        "takes": str(len(job.takes)) if len(job.takes) > 1 else "",
         "renderer": job.keyframe.renderer,
         "timings": ", ".join(f"{stage.removesuffix('_s')} {seconds:.2f} s" for stage, seconds in timings)
         if job.HasField("keyframe")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
+import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -25,6 +27,9 @@ app = typer.Typer(name="models", help="Models that the SDXL renderers draw with.
 _LINE_BYTES = 2**20
 _GB = 1e9
 _INVALID = 2
+_FETCHER = shlex.join((sys.executable, "-m", "continuity.objects.download"))
+"""A program of its own: the engine's environment has no client of S3."""
+_WITHOUT_TORCH = ("list", "verify", "remove")
 _SHARES = 20
 """Progress is told so often for each model."""
 
@@ -82,16 +87,22 @@ def list_models(as_json: AsJson = False) -> None:
 @app.command()
 def adopt(
     *,
-    path: Annotated[Path, typer.Argument(exists=True, help="A diffusers folder or a safetensors file of yours.")],
+    path: Annotated[str, typer.Argument(help="A diffusers folder or a safetensors file of yours, or s3://BUCKET/KEY.")],
     name: Name,
     licence: Annotated[str, typer.Option(help="What its licence is called.")] = "unknown",
     commercial: Annotated[bool, typer.Option("--commercial", help="Its licence permits commercial use.")] = False,
-    like: Annotated[Path | None, typer.Option(help="A diffusers folder with its configurations.")] = None,
+    like: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="A diffusers folder with its configurations.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a model of your own in; its files are linked where that is possible."""
+    """Take a model of your own in; files are linked where that is possible, s3:// is read as CONTINUITY_S3_… say."""
+    is_address = "://" in path
+    if not is_address and not Path(path).exists():
+        raise typer.BadParameter(f"{path} does not exist", param_hint="PATH")
     more = [*(["--commercial"] if commercial else []), *(["--like", str(like.absolute())] if like else [])]
-    given = ("adopt", str(path.absolute()), name, "--licence", licence, *more)
+    more += ["--fetcher", _FETCHER] if is_address else []
+    given = ("adopt", path if is_address else str(Path(path).absolute()), name, "--licence", licence, *more)
     execute(lambda session: _shown(session, *given), as_json=as_json)
 
 
@@ -154,11 +165,10 @@ def _tell_progress(session: Session, progress: Any, told: dict[str, int]) -> Non
 
 async def _said(session: Session, *arguments: str) -> AsyncIterator[Any]:
     """Run the engine's own command and yield the documents it says. Raises what it has failed with."""
-    if not await installed("models need", session.output.note, CHECKOUT):
-        raise ModelsNotReady(CHECKOUT)
+    python = await _python(session, arguments[0])
     folder = RendererSettings().models or session.settings.home / "models"
     process = await asyncio.create_subprocess_exec(
-        *(str(engine_folder(CHECKOUT) / "bin" / "python"), "-m", "engine.models", *arguments),
+        *(python, "-m", "engine.models", *arguments),
         *("--json", "--folder", str(folder.expanduser().absolute())),
         env={**os.environ, "PYTHONPATH": str(CHECKOUT / "libs")},
         stdin=DEVNULL,
@@ -174,6 +184,15 @@ async def _said(session: Session, *arguments: str) -> AsyncIterator[Any]:
     code = await process.wait()
     if error:
         raise _error(error, code)
+
+
+async def _python(session: Session, command: str) -> str:
+    """Return the interpreter of the engine's environment; where there is none yet, what needs no torch uses ours."""
+    if command in _WITHOUT_TORCH and (CHECKOUT / "libs" / "engine").exists() and not engine_folder(CHECKOUT).exists():
+        return sys.executable
+    if not await installed("models need", session.output.note, CHECKOUT):
+        raise ModelsNotReady(CHECKOUT)
+    return str(engine_folder(CHECKOUT) / "bin" / "python")
 
 
 def _error(error: Any, code: int) -> ContinuityError:

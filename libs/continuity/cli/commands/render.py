@@ -1,5 +1,6 @@
 """``continuity render``."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,19 @@ from continuity.cli.exits import ExitCode
 from continuity.cli.film.render import Order, render_film
 from continuity.cli.film.submission import Overrides
 from continuity.cli.session import AsJson, Session, execute
+from continuity.client.shotlist import RenderOptions
+from continuity.client.shotlist.schema import properties
 
 MAX_SEED = 4_294_967_295
+MAX_STEPS, MAX_IMAGES = 150, 8
+
+
+def _model_name(given: str) -> str:
+    """Return the name if a shot list could have it as a checkpoint."""
+    known = properties("render")["checkpoint"]
+    if given and (len(given) > known["maxLength"] or not re.fullmatch(known["pattern"], given)):
+        raise typer.BadParameter(f"{given!r} does not fit: {known['description']}")
+    return given
 
 
 def render(
@@ -22,6 +34,11 @@ def render(
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder for keyframes, contact sheet and manifest.")],
     style: Annotated[str | None, typer.Option(help="Style of every shot, whatever the list says.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of the film.")] = None,
+    checkpoint: Annotated[
+        str, typer.Option(callback=_model_name, metavar="NAME", help="Model of every shot, for SDXL.")
+    ] = "",
+    steps: Annotated[int | None, typer.Option(min=1, max=MAX_STEPS, help="Steps of every shot, for SDXL.")] = None,
+    images: Annotated[int | None, typer.Option(min=1, max=MAX_IMAGES, help="Takes of every shot, for SDXL.")] = None,
     priority: Annotated[int, typer.Option(min=0, max=100, help="Higher goes first.")] = 0,
     within: Annotated[
         float | None,
@@ -34,13 +51,14 @@ def render(
     """Render a shot list: one keyframe for each shot, a contact sheet and a manifest.
 
     The files are OUT/keyframes/SCENE-SHOT.png: the scene's id as the list has it, the shot's number with at least two
-    digits, such as 1-01.png.
+    digits, such as 1-01.png; other takes of the shot are 1-01-take2.png and so on.
 
     Characters and locations of the list are added, or changed to what the list says. The same list again gives the
     same jobs, and so takes no time; only shots that failed or were cancelled are rendered anew. Ctrl-C leaves the jobs
     running.
     """
-    overrides = Overrides(style=style, seed=seed, priority=priority, again=again, within_s=within)
+    render = RenderOptions(checkpoint=checkpoint, steps=steps, images=images)
+    overrides = Overrides(style=style, render=render, seed=seed, priority=priority, again=again, within_s=within)
     order = Order(shot_list, out, overrides, wait=not no_wait)
 
     async def work(session: Session) -> ExitCode:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from continuity.cli.engine import require_engine
 from continuity.cli.exits import ExitCode
 from continuity.cli.home import require_home
-from continuity.cli.runtime import POLL_S, RUNTIME_COMMAND, RuntimeRecord, join, require_runtime
+from continuity.cli.runtime import RuntimeRecord, join, require_runtime
 from continuity.cli.session import AsJson, Session, execute
+from continuity.cli.starting import MISCONFIGURED, POLL_S, RUNTIME_COMMAND
 from continuity.kernel.errors import WrongState
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDED = {0: ExitCode.OK, MISCONFIGURED: ExitCode.INVALID}
 
 
 @dataclass(eq=False)
@@ -27,7 +29,7 @@ class RuntimeAlreadyRuns(WrongState):
 
 
 def up(as_json: AsJson = False) -> None:
-    """Run the services in the foreground until Ctrl-C, which lets them finish what they are at."""
+    """Run the services in the foreground until Ctrl-C or ``continuity down``; calls in flight are finished."""
 
     async def work(session: Session) -> ExitCode:
         require_runtime()
@@ -56,13 +58,13 @@ async def _run(session: Session) -> ExitCode:
     announcing = asyncio.create_task(_announce(session, child))
     code = await child.wait()
     announcing.cancel()
-    return ExitCode.OK if code == 0 else ExitCode.UNAVAILABLE
+    return _ENDED.get(code, ExitCode.UNAVAILABLE)
 
 
 async def _announce(session: Session, child: Process) -> None:
     while (record := await _record(session)) is None or record.pid != child.pid:  # noqa: ASYNC110
         await asyncio.sleep(POLL_S)
-    document = {**record.model_dump(), "home": str(session.settings.home)}
+    document = {**record.model_dump(mode="json", exclude={"settings"}), "home": str(session.settings.home)}
     session.output.show(document, f"serving at {record.address}; Ctrl-C ends it")
     sys.stdout.flush()
 

@@ -15,8 +15,11 @@ from continuity.cli.exits import ExitCode
 from continuity.cli.output import Output, table
 from continuity.cli.session import AsJson, Session, execute
 from continuity.client import ContinuityClient
+from continuity.client.shots import takes
 from continuity.kernel.errors import Absent
 from continuity.wire.conversion import word
+
+HEADINGS = ("scene", "shot", "type", "verdict", "differences", "job")
 
 
 @dataclass(eq=False)
@@ -40,15 +43,17 @@ def verify(
         raise typer.BadParameter("give either jobs, --film or --submission")
 
     async def work(session: Session) -> ExitCode:
-        async with session.connected() as client:
+        async with session.connected(draws=True) as client:
             if jobs:
                 wanted = [await client.shots.get(job) for job in jobs]
             else:
                 wanted = [job async for job in _drawn(client, film, submission)]
-            verified = [await _verified(client, job, session.output) for job in wanted]
-        rows = [_row(job, each) for job, each in zip(wanted, verified, strict=True)]
-        shown = table(("scene", "shot", "type", "verdict", "differences", "job"), rows) if rows else "no keyframes"
-        session.output.show({"verifications": [document(each) for each in verified]}, shown)
+            drawn = [(job, take) for job in wanted for take in range(max(len(takes(job)), 1))]
+            verified = [await _verified(client, job, take, session.output) for job, take in drawn]
+        rows = [_row(job, take, each) for (job, take), each in zip(drawn, verified, strict=True)]
+        shown = table(HEADINGS, rows) if rows else "no keyframes"
+        told = [document(each) | {"take": take + 1} for (_, take), each in zip(drawn, verified, strict=True)]
+        session.output.show({"verifications": told}, shown)
         return ExitCode.OK if all(each.verdict == VERDICT_SAME for each in verified) else ExitCode.FAILED
 
     execute(work, as_json=as_json)
@@ -66,16 +71,20 @@ async def _drawn(client: ContinuityClient, film: str, submission: str) -> AsyncI
         raise SubmissionMissing(submission) if submission else FilmMissing(film)
 
 
-async def _verified(client: ContinuityClient, job: Job, output: Output) -> Verification:
+async def _verified(client: ContinuityClient, job: Job, take: int, output: Output) -> Verification:
     verdict = Verification(job_id=job.id)
-    async for response in client.shots.verify(job.id):
+    async for response in client.shots.verify(job.id, take=take):
         if response.HasField("verification"):
             verdict = response.verification
-    output.note(f"{job.shot.scene_id}-{job.shot.shot_number} {word(Verdict.DESCRIPTOR, verdict.verdict)}")
+    output.note(f"{job.shot.scene_id}-{_name(job, take)} {word(Verdict.DESCRIPTOR, verdict.verdict)}")
     return verdict
 
 
-def _row(job: Job, verification: Verification) -> tuple[str, ...]:
-    shot = (job.shot.scene_id, str(job.shot.shot_number), word(ShotType.DESCRIPTOR, job.shot.shot_type))
+def _row(job: Job, take: int, verification: Verification) -> tuple[str, ...]:
+    shot = (job.shot.scene_id, _name(job, take), word(ShotType.DESCRIPTOR, job.shot.shot_type))
     differences = "; ".join(verification.differences)
     return (*shot, word(Verdict.DESCRIPTOR, verification.verdict), differences, job.id)
+
+
+def _name(job: Job, take: int) -> str:
+    return f"{job.shot.shot_number}" + (f"-take{take + 1}" if take else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import IntEnum
+from typing import NamedTuple
 
 from continuity.api.rendering.v1.job_pb2 import (
     JOB_STATE_READY,
@@ -25,15 +26,23 @@ class Stage(IntEnum):
     FRAME = JOB_STATE_SUCCEEDED
 
 
+class Drawing(NamedTuple):
+    """A job that is being rendered, and how far it is."""
+
+    job: Job
+    step: int
+    steps: int
+
+
 class Board:
-    """Jobs by id, with the share that is drawn of those that are being rendered."""
+    """Jobs by id, with the steps that are done of those that are being rendered."""
 
     def __init__(self, expected: int) -> None:
         self.saved = 0
         self._expected = expected
         self._jobs: dict[str, Job] = {}
         self._states: dict[str, JobState.ValueType] = {}
-        self._drawn: dict[str, float] = {}
+        self._steps: dict[str, tuple[int, int]] = {}
 
     @property
     def total(self) -> int:
@@ -48,20 +57,28 @@ class Board:
         """Take in an update; return the job when it has finished just now."""
         if update.HasField("progress"):
             self._states[update.progress.job_id] = update.progress.state
-            self._drawn[update.progress.job_id] = update.progress.step / max(update.progress.steps, 1)
+            self._steps[update.progress.job_id] = update.progress.step, update.progress.steps
             return None
         job = update.job
         known = self._jobs.get(job.id)
         self._jobs[job.id] = job
         self._states[job.id] = job.state
-        self._drawn.pop(job.id, None)
+        self._steps.pop(job.id, None)
         return job if job.state in FINISHED and (known is None or known.state not in FINISHED) else None
 
     def passed(self, stage: Stage) -> float:
         """Return how many jobs have the stage behind them; a frame that is being drawn counts by its share."""
         if stage is Stage.FRAME:
-            return sum(state >= stage or self._drawn.get(id, 0.0) for id, state in self._states.items())
+            return sum(state >= stage or self._share(id) for id, state in self._states.items())
         return sum(state >= stage for state in self._states.values())
+
+    def drawing(self) -> list[Drawing]:
+        """Return the jobs of which steps are known, in the order in which they were begun."""
+        return [Drawing(self._jobs[id], *done) for id, done in self._steps.items() if id in self._jobs and done[1]]
+
+    def _share(self, id: str) -> float:
+        step, steps = self._steps.get(id, (0, 0))
+        return step / max(steps, 1)
 
     def finished(self) -> int:
         """Return how many jobs have succeeded, failed or been cancelled."""

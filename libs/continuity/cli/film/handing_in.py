@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
 
 from continuity.api.rendering.v1.job_pb2 import JOB_STATE_SUCCEEDED, Job
 from continuity.api.rendering.v1.render_service_pb2 import SubmitShotsRequest
-from continuity.client import ContinuityClient
+from continuity.client import CallFailed, ContinuityClient
+from continuity.client.shotlist import ShotListInvalid, told_in_list
 from continuity.client.shots import FINISHED
 
 MAX_NAMED = 10
@@ -28,9 +32,17 @@ class HandedIn:
         return tuple(dict.fromkeys(unfinished)) or (self.submission_id,)
 
 
-async def hand_in(client: ContinuityClient, request: SubmitShotsRequest, note: Callable[[str], None]) -> HandedIn:
-    """Submit the shots; those whose jobs have failed or were cancelled before, once more."""
-    submitted = await client.shots.submit(request)
+async def hand_in(
+    client: ContinuityClient, request: SubmitShotsRequest, shot_list: Path, note: Callable[[str], None]
+) -> HandedIn:
+    """Submit the shots; those whose jobs have failed or were cancelled before, once more.
+
+    Raises ``ShotListInvalid`` for what the service refuses and the list asks for, else ``CallFailed``.
+    """
+    try:
+        submitted = await client.shots.submit(request)
+    except CallFailed as failed:
+        raise _in_list(shot_list, failed) or failed from None
     jobs = list(submitted.jobs)
     renewed: set[int] = set()
     while lost := [place for place, job in enumerate(jobs) if _is_lost(job)]:
@@ -38,9 +50,18 @@ async def hand_in(client: ContinuityClient, request: SubmitShotsRequest, note: C
         for place, job in zip(lost, answer.jobs, strict=True):
             jobs[place] = job
         renewed.update(lost)
+    if before := [job for job in submitted.jobs if job.state == JOB_STATE_SUCCEEDED]:
+        note(f"{len(before)} of {len(jobs)} as rendered before, with {_drawn_by(before)}; --again renders them anew")
     if anew := [jobs[place] for place in sorted(renewed) if jobs[place].state not in FINISHED]:
         note(f"this list was rendered before; only what failed or was cancelled is rendered anew: {_named(anew)}")
     return HandedIn(submitted.submission_id, tuple(jobs))
+
+
+def _in_list(shot_list: Path, failed: CallFailed) -> ShotListInvalid | None:
+    told = failed.metadata
+    if failed.status is not grpc.StatusCode.INVALID_ARGUMENT or not {"field", "value", "limit"} <= set(told):
+        return None
+    return told_in_list(shot_list, told["field"], f"{told['value']!r} is not acceptable; {told['limit']}")
 
 
 def _is_lost(job: Job) -> bool:
@@ -56,6 +77,10 @@ def _only(request: SubmitShotsRequest, jobs: list[Job], lost: list[int]) -> Subm
     named = [f"{place} {jobs[place].id}" for place in lost]
     only.request_id = hashlib.sha256("\0".join([request.request_id, *named]).encode()).hexdigest()
     return only
+
+
+def _drawn_by(jobs: list[Job]) -> str:
+    return ", ".join(dict.fromkeys(job.keyframe.renderer for job in jobs))
 
 
 def _named(jobs: list[Job]) -> str:

@@ -15,44 +15,53 @@ from continuity.cli.failures import failure
 from continuity.cli.files import write_atomically
 from continuity.client import CallFailed, ContinuityClient
 from continuity.client.errors import KeyframeDamaged
+from continuity.client.shots import takes
 
 AT_ONCE = 4
 FOLDER = "keyframes"
 
 
 class Keyframes:
-    """The folder of a film's keyframes, one file for each shot; ``damaged`` says by job why there is none."""
+    """The folder of a film's keyframes, one file for each take; ``damaged`` says by job and take why there is none."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self.damaged: dict[str, Mapping[str, Any]] = {}
+        self.damaged: dict[tuple[str, int], Mapping[str, Any]] = {}
         self._limit = asyncio.Semaphore(AT_ONCE)
 
-    def has(self, job: Job) -> bool:
-        """Tell whether there is a keyframe of the job to be had."""
-        return job.HasField("keyframe") and job.id not in self.damaged
+    def has(self, job: Job, take: int = 0) -> bool:
+        """Tell whether there is such a take of the job to be had; the first is its keyframe."""
+        return take < len(takes(job)) and (job.id, take) not in self.damaged
 
-    def file(self, job: Job) -> str:
-        """Return the file's path relative to the film's folder; nothing but scene and shot number make its name."""
-        return f"{FOLDER}/{job.shot.scene_id}-{job.shot.shot_number:02}.png"
+    def damage(self, job: Job) -> Mapping[str, Any] | None:
+        """Return what is wrong with the first of the job's takes that is damaged."""
+        return next((why for (id, _), why in self.damaged.items() if id == job.id), None)
+
+    def file(self, job: Job, take: int = 0) -> str:
+        """Return the file's path relative to the film's folder; scene, shot number and take alone make its name."""
+        number = f"-take{take + 1}" if take else ""
+        return f"{FOLDER}/{job.shot.scene_id}-{job.shot.shot_number:02}{number}.png"
 
     async def save(self, client: ContinuityClient, job: Job) -> None:
-        """Download the keyframe, unless the file has its bytes already. Raises ``CallFailed``.
+        """Download every take, unless the file has its bytes already. Raises ``CallFailed``.
 
         One that is damaged is remembered and no error: the others are to be had all the same.
         """
-        path = self.out / self.file(job)
-        async with self._limit:
-            if await asyncio.to_thread(_sha256, path) == job.keyframe.object.sha256:
-                return
-            try:
-                png = await client.shots.download(job)
-            except (CallFailed, KeyframeDamaged) as error:
-                if isinstance(error, CallFailed) and error.status is not grpc.StatusCode.DATA_LOSS:
-                    raise
-                self.damaged[job.id] = failure(error)
-                return
-            await asyncio.to_thread(write_atomically, path, png)
+        for take, keyframe in enumerate(takes(job)):
+            path = self.out / self.file(job, take)
+            async with self._limit:
+                if await asyncio.to_thread(_sha256, path) != keyframe.object.sha256:
+                    await self._save(client, job, take, path)
+
+    async def _save(self, client: ContinuityClient, job: Job, take: int, path: Path) -> None:
+        try:
+            png = await client.shots.download(job, take=take)
+        except (CallFailed, KeyframeDamaged) as error:
+            if isinstance(error, CallFailed) and error.status is not grpc.StatusCode.DATA_LOSS:
+                raise
+            self.damaged[job.id, take] = failure(error)
+            return
+        await asyncio.to_thread(write_atomically, path, png)
 
 
 def _sha256(path: Path) -> str:

@@ -7,17 +7,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from continuity import __version__
-from continuity.api.rendering.v1.job_pb2 import Job, JobState
+from continuity.api.rendering.v1.job_pb2 import Job, JobState, Keyframe
 from continuity.cli.documents import document
 from continuity.cli.film.keyframes import Keyframes
 from continuity.client.shotlist import Film
+from continuity.client.shots import takes
 from continuity.wire.conversion import word
 
 
 def manifest(film: Film, submission_id: str, jobs: Iterable[Job], keyframes: Keyframes) -> dict[str, Any]:
     """Return the manifest; files are relative to its folder, times in seconds.
 
-    The state of a shot is its job's, or ``damaged`` where the job's keyframe is no longer what was rendered.
+    The state of a shot is its job's, or ``damaged`` where one of its takes is no longer what was rendered.
     """
     shots = [_shot(job, keyframes) for job in jobs]
     states = Counter(shot["state"] for shot in shots)
@@ -30,14 +31,14 @@ def manifest(film: Film, submission_id: str, jobs: Iterable[Job], keyframes: Key
         "totals": {
             "shots": len(shots),
             **{state: states[state] for state in ("succeeded", "failed", "cancelled", "damaged")},
-            "size_bytes": sum(shot["size_bytes"] for shot in shots if shot["size_bytes"]),
+            "size_bytes": sum(take["size_bytes"] for shot in shots for take in shot["takes"]),
             "timings": _sum(shot["timings"] for shot in shots if shot["timings"]),
         },
     }
 
 
 def _shot(job: Job, keyframes: Keyframes) -> dict[str, Any]:
-    done, damage = job.HasField("keyframe"), keyframes.damaged.get(job.id)
+    done, damage = job.HasField("keyframe"), keyframes.damage(job)
     name, _, version = job.keyframe.renderer.rpartition(" ")
     return {
         "scene": job.shot.scene_id,
@@ -52,12 +53,22 @@ def _shot(job: Job, keyframes: Keyframes) -> dict[str, Any]:
         "width_px": job.keyframe.width_px or None,
         "height_px": job.keyframe.height_px or None,
         "seed": job.keyframe.seed if done else None,
+        "takes": [_take(job, number, keyframe, keyframes) for number, keyframe in enumerate(takes(job))],
         "prompt": job.prompt.text,
         "negative_prompt": job.prompt.negative,
         "renderer": {"name": name or version, "version": version} if done else None,
         "attempts": job.attempts,
         "timings": document(job.keyframe.timings) if done else None,
         "failure": damage or (document(job.failure) if job.HasField("failure") else None),
+    }
+
+
+def _take(job: Job, number: int, keyframe: Keyframe, keyframes: Keyframes) -> dict[str, Any]:
+    return {
+        "file": keyframes.file(job, number) if keyframes.has(job, number) else None,
+        "sha256": keyframe.object.sha256,
+        "size_bytes": keyframe.object.size_bytes,
+        "seed": keyframe.seed,
     }
 
 

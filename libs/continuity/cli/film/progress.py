@@ -1,19 +1,28 @@
-"""How far the work is: bars for people at a terminal, a line for each finished job elsewhere."""
+"""How far the work is.
+
+Bars and steps for people at a terminal, a line for each finished job elsewhere, and for programs a line of JSON for
+each step and each finished job.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from rich.console import RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
+from rich.text import Text
 
 from continuity.api.rendering.v1.job_pb2 import Job, JobState
-from continuity.cli.film.board import Board, Stage
+from continuity.cli.film.board import Board, Drawing, Stage
 from continuity.cli.output import Output
 from continuity.wire.conversion import word
 
+MOST_SHOWN = 4
+"""Jobs whose steps fit into a line of a terminal."""
 _BARS = {Stage.CAST: "cast", Stage.PROMPT: "prompts", Stage.FRAME: "frames"}
 
 
@@ -29,10 +38,10 @@ class Progress(Protocol):
 def progress(output: Output, board: Board, *, saving: bool = False) -> Iterator[Progress]:
     """Show progress on standard error while the context lasts; ``saving`` adds the stage of writing files."""
     if output.as_json or not output.notes.is_terminal:
-        yield _Lines(output, board)
+        yield _JsonLines(output, board) if output.as_json else _Lines(output, board)
         return
     columns = (TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with RichProgress(*columns, console=output.notes) as bars:
+    with _StepsBelow(*columns, console=output.notes) as bars:
         yield _Bars(bars, board, saving=saving)
 
 
@@ -46,12 +55,53 @@ class _Lines:
             return
         state = word(JobState.DESCRIPTOR, finished.state)
         why = f": {finished.failure.message}" if finished.HasField("failure") else ""
-        shot = f"{finished.shot.scene_id}-{finished.shot.shot_number}"
-        self._output.note(f"[{self._board.finished()}/{self._board.total}] {shot} {state}{why}")
+        self._output.note(f"[{self._board.finished()}/{self._board.total}] {_shot(finished)} {state}{why}")
+
+
+class _JsonLines:
+    """Each step once, and each job when it has finished; ``step`` and ``steps`` are null there."""
+
+    def __init__(self, output: Output, board: Board) -> None:
+        self._output = output
+        self._board = board
+        self._told: dict[str, Drawing] = {}
+
+    def advance(self, finished: Job | None = None) -> None:
+        told, self._told = self._told, {drawing.job.id: drawing for drawing in self._board.drawing()}
+        for id, drawing in self._told.items():
+            if told.get(id) != drawing:
+                self._tell(drawing.job, "rendering", drawing.step, drawing.steps)
+        if finished is not None:
+            self._tell(finished, word(JobState.DESCRIPTOR, finished.state), None, None)
+
+    def _tell(self, job: Job, state: str, step: int | None, steps: int | None) -> None:
+        line = {
+            "job_id": job.id,
+            "scene": job.shot.scene_id,
+            "shot": job.shot.shot_number,
+            "state": state,
+            "step": step,
+            "steps": steps,
+            "failure": job.failure.message or None,
+            "finished": self._board.finished(),
+            "total": self._board.total,
+        }
+        self._output.note(json.dumps(line, ensure_ascii=False))
+
+
+class _StepsBelow(RichProgress):
+    """Bars, and below them a line on what is being drawn."""
+
+    steps = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield from super().get_renderables()
+        if self.steps:
+            yield Text(self.steps, style="dim", overflow="ellipsis", no_wrap=True)
 
 
 class _Bars:
-    def __init__(self, bars: RichProgress, board: Board, *, saving: bool) -> None:
+    def __init__(self, bars: _StepsBelow, board: Board, *, saving: bool) -> None:
         self._bars = bars
         self._board = board
         self._stages: dict[Stage, TaskID] = {
@@ -72,3 +122,14 @@ class _Bars:
         self._bars.update(
             self._total, completed=round(100 * sum(done) / len(done) / max(self._board.total, 1)), total=100
         )
+        self._bars.steps = _steps(self._board.drawing())
+
+
+def _steps(drawing: list[Drawing]) -> str:
+    more = f" and {len(drawing) - MOST_SHOWN} more" if len(drawing) > MOST_SHOWN else ""
+    told = ", ".join(f"{_shot(each.job)} step {each.step}/{each.steps}" for each in drawing[:MOST_SHOWN])
+    return f"{told}{more}"
+
+
+def _shot(job: Job) -> str:
+    return f"{job.shot.scene_id}-{job.shot.shot_number}"

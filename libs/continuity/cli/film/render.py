@@ -12,6 +12,7 @@ from typing import Any
 
 from continuity.api.rendering.v1.job_pb2 import JOB_STATE_SUCCEEDED, Job
 from continuity.cli.documents import document
+from continuity.cli.engine import RendererSettings
 from continuity.cli.exits import ExitCode
 from continuity.cli.files import write_atomically
 from continuity.cli.film.board import Board
@@ -19,6 +20,7 @@ from continuity.cli.film.cast import bring_in, until_ready
 from continuity.cli.film.handing_in import HandedIn, hand_in
 from continuity.cli.film.keyframes import Keyframes
 from continuity.cli.film.manifest import manifest
+from continuity.cli.film.options import upload_sources
 from continuity.cli.film.progress import Progress, progress
 from continuity.cli.film.sheet import sheet_png
 from continuity.cli.film.submission import Overrides, overridden, submission
@@ -45,7 +47,7 @@ async def render_film(session: Session, order: Order) -> ExitCode:
     """Render the shot list and write keyframes, contact sheet and manifest; FAILED where a shot has no keyframe."""
     async with AsyncExitStack() as stack:
         with _saying_what_remains(session):
-            client = await stack.enter_async_context(session.connected())
+            client = await stack.enter_async_context(session.connected(draws=True))
             shots, handed_in = await _prepare(client, order, session.output)
         if not order.wait:
             return _leave(handed_in, order, session.output)
@@ -69,14 +71,16 @@ def _saying_what_remains(session: Session) -> Iterator[None]:
 async def _prepare(client: ContinuityClient, order: Order, output: Output) -> tuple[ShotList, HandedIn]:
     shots, overrides = await _read(client, order)
     cast = await bring_in(client, shots, output.note)
+    sources = await upload_sources(client, shots, order.shot_list)
     if order.wait:
         await until_ready(client, cast, output.note)
-    return shots, await hand_in(client, submission(shots, cast, overrides), output.note)
+    request = submission(shots, cast, sources, overrides)
+    return shots, await hand_in(client, request, order.shot_list, output.note)
 
 
 async def _read(client: ContinuityClient, order: Order) -> tuple[ShotList, Overrides]:
     spellings = await client.vocabulary.spellings()
-    overrides = order.overrides
+    overrides = replace(order.overrides, commercial=RendererSettings().commercial)
     if overrides.style is not None:
         overrides = replace(overrides, style=_style(overrides.style, spellings["style"]))
     return overridden(read_shot_list(order.shot_list, spellings), overrides), overrides
@@ -134,7 +138,7 @@ async def _finish(
 
 
 def _told(written: dict[str, Any], out: Path) -> list[str]:
-    lost = [shot for shot in written["shots"] if shot["file"] is None]
+    lost = [shot for shot in written["shots"] if shot["state"] != "succeeded"]
     lines = [f"{written['totals']['succeeded']} of {len(written['shots'])} keyframes are in {out / 'keyframes'}"]
     for shot in lost:
         why = f": {shot['failure']['message']}" if shot["failure"] else ""

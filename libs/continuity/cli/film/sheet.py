@@ -31,7 +31,7 @@ def _place(title: str, location: str) -> str:
 
 
 def _panel(job: Job, keyframes: Keyframes) -> Panel:
-    there, damage = keyframes.has(job), keyframes.damaged.get(job.id)
+    there, damage = keyframes.has(job), keyframes.damage(job)
     return Panel(
         label=f"{job.shot.scene_id}–{job.shot.shot_number}",
         shot_type=word(ShotType.DESCRIPTOR, job.shot.shot_type).replace("-", " "),
@@ -40,5 +40,5 @@ def _panel(job: Job, keyframes: Keyframes) -> Panel:
         description=job.shot.description,
         picture=keyframes.out / keyframes.file(job) if there else None,
         missing="" if there else "damaged" if damage else word(JobState.DESCRIPTOR, job.state),
-        reason=damage["message"] if damage else job.failure.message,
+        reason="" if there else damage["message"] if damage else job.failure.message,
     )

@@ -12,7 +12,8 @@ from continuity.api.common.v1.shot_pb2 import CameraAngle, ShotType, TimeOfDay, 
 from continuity.api.rendering.v1.render_service_pb2 import SubmitShotsRequest
 from continuity.cli.choices import value
 from continuity.cli.film.cast import Cast
-from continuity.client.shotlist import Scene, Shot, ShotList
+from continuity.cli.film.options import NOTHING, Sources, message, over
+from continuity.client.shotlist import RenderOptions, Scene, Shot, ShotList
 from continuity.kernel.ids import new_id
 
 FRAME_PX = 1024 * 576
@@ -22,39 +23,51 @@ SIDE_STEP_PX, MIN_SIDE_PX, MAX_SIDE_PX = 8, 256, 2048
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line says against or beside the list; None: nothing. ``within_s`` is in seconds."""
+    """What the command line says against or beside the list; None: nothing. ``within_s`` is in seconds.
+
+    ``commercial`` makes the film commercial that does not say so itself, and takes it back from none.
+    """
 
     style: str | None = None
+    render: RenderOptions = NOTHING
     seed: int | None = None
     priority: int = 0
     again: bool = False
     within_s: float | None = None
+    commercial: bool = False
 
 
 def overridden(shots: ShotList, overrides: Overrides) -> ShotList:
-    """Return the list with the style in every shot, and the seed in the film."""
-    film = shots.film
+    """Return the list with style and options in every shot, and seed and licence guard in the film."""
+    commercial = shots.film.commercial or overrides.commercial
+    film = replace(shots.film, render=over(shots.film.render, overrides.render), commercial=commercial)
     if overrides.seed is not None:
         film = replace(film, seed=overrides.seed)
-    if overrides.style is None:
-        return replace(shots, film=film)
+    if overrides.style is not None:
+        film = replace(film, style=overrides.style)
     scenes = tuple(
-        replace(scene, shots=tuple(replace(shot, style=overrides.style) for shot in scene.shots))
-        for scene in shots.scenes
+        replace(scene, shots=tuple(_overridden(shot, overrides) for shot in scene.shots)) for scene in shots.scenes
     )
-    return replace(shots, film=replace(film, style=overrides.style), scenes=scenes)
+    return replace(shots, film=film, scenes=scenes)
 
 
-def submission(shots: ShotList, cast: Cast, overrides: Overrides) -> SubmitShotsRequest:
+def _overridden(shot: Shot, overrides: Overrides) -> Shot:
+    own = shot.render and over(shot.render, overrides.render)
+    return replace(shot, render=own, style=shot.style if overrides.style is None else overrides.style)
+
+
+def submission(shots: ShotList, cast: Cast, sources: Sources, overrides: Overrides) -> SubmitShotsRequest:
     """Return the request. Its id follows from all content, so that the same list again is the same submission."""
     width_px, height_px = frame_size(shots.film.aspect)
     request = SubmitShotsRequest(
         film=shots.film.title,
-        shots=[_shot(scene, shot, cast) for scene, shot in shots.shots()],
+        shots=[_shot(scene, shot, cast, sources) for scene, shot in shots.shots()],
         seed=shots.film.seed,
         priority=overrides.priority,
         width_px=width_px,
         height_px=height_px,
+        options=message(shots.film.render, sources),
+        commercial=shots.film.commercial,
     )
     if overrides.within_s is not None:
         request.time_to_live.FromNanoseconds(int(overrides.within_s * 1e9))
@@ -77,7 +90,7 @@ def _side(px: float) -> int:
     return min(max(SIDE_STEP_PX * round(px / SIDE_STEP_PX), MIN_SIDE_PX), MAX_SIDE_PX)
 
 
-def _shot(scene: Scene, shot: Shot, cast: Cast) -> shot_pb2.Shot:
+def _shot(scene: Scene, shot: Shot, cast: Cast, sources: Sources) -> shot_pb2.Shot:
     return shot_pb2.Shot(
         scene_id=scene.id,
         shot_number=shot.number,
@@ -96,4 +109,5 @@ def _shot(scene: Scene, shot: Shot, cast: Cast) -> shot_pb2.Shot:
         negative=shot.negative,
         duration_s=shot.duration_s or 0.0,
         seed=shot.seed,
+        options=message(shot.render, sources),
     )

@@ -3,5 +3,23 @@
 from continuity.client.shotlist.model import Character, Film, Location, Scene, Shot, ShotList
 from continuity.client.shotlist.problems import Problem, ShotListInvalid
 from continuity.client.shotlist.reader import read_shot_list
+from continuity.client.shotlist.refusals import told_in_list
+from continuity.client.shotlist.render_options import Hires, Layout, Lora, RenderOptions, Source
 
-__all__ = ["Character", "Film", "Location", "Problem", "Scene", "Shot", "ShotList", "ShotListInvalid", "read_shot_list"]
+__all__ = [
+    "Character",
+    "Film",
+    "Hires",
+    "Layout",
+    "Location",
+    "Lora",
+    "Problem",
+    "RenderOptions",
+    "Scene",
+    "Shot",
+    "ShotList",
+    "ShotListInvalid",
+    "Source",
+    "read_shot_list",
+    "told_in_list",
+]

@@ -2,6 +2,7 @@
 
 One row a shot. Other rows say what they are in the column ``kind``: ``film``, ``character``, ``location``, ``scene``.
 A row fills the columns that its kind has; ``scene`` holds the id of the scene, in its own row and in its shots'.
+What a cell cannot hold, ``render``, a table does not have.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def _types() -> dict[str, Any]:
     types: dict[str, Any] = {"kind": "string", "scene": "string"}
     for kind in KINDS:
         types |= {name: described.get("type") for name, described in properties(kind).items()}
-    return {name: written for name, written in types.items() if name not in {"id", "shots"}}
+    return {name: written for name, written in types.items() if name not in {"id", "shots", "render"}}
 
 
 def _value(text: str, written: Any) -> Any:

@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from continuity.client.shotlist.render_options import RenderOptions
+
 
 @dataclass(frozen=True)
 class Film:
-    """The film as a whole; ``aspect`` is width:height."""
+    """The film as a whole; ``aspect`` is width:height, ``render`` is for every shot."""
 
     title: str
     style: str
     seed: int = 0
     aspect: str | None = None
+    commercial: bool = False
+    render: RenderOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Location:
 class Shot:
     """One keyframe. Words are those of the vocabulary; what scene, location and film say of it is filled in.
 
-    None: nobody said.
+    None: nobody said. ``render`` is the shot's own alone: the service puts it above the film's, field by field.
     """
 
     number: int
@@ -63,6 +67,7 @@ class Shot:
     duration_s: float | None = None
     seed: int | None = None
     negative: str = ""
+    render: RenderOptions | None = None
 
 
 @dataclass(frozen=True)

@@ -27,24 +27,26 @@ def read_shot_list(path: Path, vocabulary: Mapping[str, Mapping[str, str]]) -> S
     problems at once; only a file that cannot be parsed ends at its first.
     """
     try:
-        tree = _read_tree(path)
+        tree = read_tree(path)
     except Unreadable as wrong:
         problem = Problem(str(path), wrong.place.line, wrong.place.column, "", wrong.message)
         raise ShotListInvalid((problem,)) from wrong
     words = Words(vocabulary)
     if flaws := [*tree.flaws, *structural_flaws(tree.data), *referential_flaws(tree, path.parent, words)]:
-        raise ShotListInvalid(_problems(flaws, tree, str(path)))
+        raise ShotListInvalid(problems(flaws, tree, str(path)))
     return resolve(tree.data, path.parent, words)
 
 
-def _read_tree(path: Path) -> Tree:
+def read_tree(path: Path) -> Tree:
+    """Return what stands in ``path``, whatever it is written in. Raises ``Unreadable``."""
     parse = _FORMATS.get(path.suffix.lower())
     if parse is None:
         raise Unreadable(f"the suffix {path.suffix!r} is none of {', '.join(_FORMATS)}")
     return parse(read_text(path))
 
 
-def _problems(flaws: list[Flaw], tree: Tree, file: str) -> tuple[Problem, ...]:
+def problems(flaws: list[Flaw], tree: Tree, file: str) -> tuple[Problem, ...]:
+    """Return the flaws with their places, each once, in the order of the file."""
     found = {
         Problem(file, *tree.place(flaw), dotted(flaw.steps), flaw.message, flaw.suggestion): None for flaw in flaws
     }

@@ -63,7 +63,7 @@ def referential_flaws(tree: Tree, folder: Path, words: Words) -> Iterator[Flaw]:
     yield from islice(_unknown_words(tree.data, words), MAX_FLAWS)
     yield from islice(_unknown_names(tree.data), MAX_FLAWS)
     yield from islice(_repeats(tree), MAX_FLAWS)
-    yield from _missing_photos(tree.data, folder)
+    yield from _missing_files(tree.data, folder)
     if (count := sum(1 for _ in shots(tree.data))) > MAX_SHOTS:
         yield Flaw(("scenes",), f"{MAX_SHOTS} shots are the most, these are {count}")
 
@@ -135,12 +135,28 @@ def _same(name: Any) -> str | None:
     return str(name).casefold() if isinstance(name, str | int) else None
 
 
-def _missing_photos(data: Any, folder: Path) -> Iterator[Flaw]:
+def _missing_files(data: Any, folder: Path) -> Iterator[Flaw]:
     for key in ("characters", "locations"):
         for steps, fields in entries(data, key):
-            photo = fields.get("photo")
-            if isinstance(photo, str) and photo and not _is_file(folder / photo):
-                yield Flaw((*steps, "photo"), f"there is no file {shown(photo)} beside the shot list")
+            yield from _missing(fields, "photo", steps, folder)
+    for steps, options in _render_options(data):
+        if isinstance(source := options.get("source"), dict):
+            yield from _missing(source, "image", (*steps, "source"), folder)
+            yield from _missing(source, "mask", (*steps, "source"), folder)
+
+
+def _missing(fields: Fields, key: str, steps: Steps, folder: Path) -> Iterator[Flaw]:
+    path = fields.get(key)
+    if isinstance(path, str) and path and not _is_file(folder / path):
+        yield Flaw((*steps, key), f"there is no file {shown(path)} beside the shot list")
+
+
+def _render_options(data: Any) -> Iterator[tuple[Steps, Fields]]:
+    film = data.get("film") if isinstance(data, dict) else None
+    holders: list[tuple[Steps, Any]] = [(("film",), film), *((steps, shot) for steps, shot, _ in shots(data))]
+    for steps, holder in holders:
+        if isinstance(holder, dict) and isinstance(holder.get("render"), dict):
+            yield (*steps, "render"), holder["render"]
 
 
 def _is_file(path: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from continuity.client.shotlist.model import Character, Film, Location, Scene, Shot, ShotList
 from continuity.client.shotlist.references import FIELDS, Fields, Words, entries, named
+from continuity.client.shotlist.render_options import render_options
 
 DEFAULT_STYLE = "cinematic"
 
@@ -17,10 +18,10 @@ def resolve(data: Any, folder: Path, words: Words) -> ShotList:
     locations = tuple(_location(name, fields, folder, words) for _, name, fields in named(data, "locations"))
     places = {location.name: location for location in locations}
     return ShotList(
-        film=Film(**film),
+        film=Film(**_with_render(film, folder)),
         characters=tuple(_character(name, fields, folder) for _, name, fields in named(data, "characters")),
         locations=locations,
-        scenes=tuple(_scene(fields, film["style"], places, words) for _, fields in entries(data, "scenes")),
+        scenes=tuple(_scene(fields, film["style"], places, words, folder) for _, fields in entries(data, "scenes")),
     )
 
 
@@ -34,9 +35,10 @@ def _location(name: str, fields: Fields, folder: Path, words: Words) -> Location
     return Location(**(_in_words(fields, words) | {"name": name, "type": kind, "photo": photo}))
 
 
-def _scene(fields: Fields, style: str, places: dict[str, Location], words: Words) -> Scene:
+def _scene(fields: Fields, style: str, places: dict[str, Location], words: Words, folder: Path) -> Scene:
     inherited = {key: value for key, value in fields.items() if key in {*FIELDS, "location"}}
-    made = tuple(_shot({"style": style} | inherited | shot, places, words) for _, shot in entries(fields, "shots"))
+    shots = (_with_render(shot, folder) for _, shot in entries(fields, "shots"))
+    made = tuple(_shot({"style": style} | inherited | shot, places, words) for shot in shots)
     return Scene(str(fields["id"]), fields.get("title", ""), made)
 
 
@@ -45,6 +47,10 @@ def _shot(fields: Fields, places: dict[str, Location], words: Words) -> Shot:
     given: Fields = {"time_of_day": place.time_of_day, "weather": place.weather} | _in_words(fields, words)
     number, characters = int(given.pop("shot")), tuple(given.pop("characters", ()))
     return Shot(number=number, characters=characters, **given)
+
+
+def _with_render(fields: Fields, folder: Path) -> Fields:
+    return fields | {"render": render_options(fields["render"], folder)} if "render" in fields else fields
 
 
 def _in_words(fields: Fields, words: Words) -> Fields:

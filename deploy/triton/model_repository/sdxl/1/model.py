@@ -22,7 +22,6 @@ from engine.preparation import RawRequest  # noqa: E402
 
 _FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 _PRIORITY_PARAMETER = "job_priority"
-_USUAL_PRIORITY = 50
 _WORDS = (
     (Refused, "refused", "INVALID_ARG"),
     (ModelUnusable, "model", "INVALID_ARG"),
@@ -150,7 +149,9 @@ def _raw(request):
 
 
 def _priority(request):
-    return int(json.loads(request.parameters() or "{}").get(_PRIORITY_PARAMETER, _USUAL_PRIORITY))
+    """Return what the request's parameter says; None leaves it to the spec."""
+    priority = json.loads(request.parameters() or "{}").get(_PRIORITY_PARAMETER)
+    return None if priority is None else int(priority)
 
 
 def _text(request, name):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -30,6 +32,7 @@ class TritonPythonModel:
             "wait": self._wait,
             "slowly": self._slowly,
             "crash": self._crash,
+            "detach": self._detach,
         }
 
     def execute(self, requests):
@@ -77,6 +80,12 @@ class TritonPythonModel:
 
     def _crash(self, request, sender):
         os._exit(1)
+
+    def _detach(self, request, sender):
+        """Start a process that outlives everything here, with the server's output in its hands."""
+        sleep = ["sleep", "60"]
+        process = subprocess.Popen(sleep, stdin=subprocess.DEVNULL, stdout=sys.__stdout__, start_new_session=True)
+        return _answer(1, 1, [str(process.pid).encode()])
 
 
 def _strings(request, name):

@@ -1,0 +1,60 @@
+"""Options read as the diffusion engine reads them, before anything is accepted: it needs no model for that."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from continuity.kernel.errors import InvalidValue
+from engine.errors import Refused
+from engine.parsing.specification import parse
+from services.rendering.adapters.sdxl_options import SdxlChoice, SdxlOptions
+from services.rendering.adapters.sdxl_request import drawn_fields
+from services.rendering.domain.render_options import NOTHING_ASKED, RenderOptions
+from services.rendering.domain.submission import DEFAULT_HEIGHT_PX, DEFAULT_WIDTH_PX
+
+_ANY = {"id": "shot", "prompt": "shot"}
+"""What the engine wants of every request and has no rules for here."""
+_NAMES = {"layout.kind": "layout_guide", "layout.scale": "layout_strength", "strength": "source.strength"}
+"""Our fields by the engine's, where they differ."""
+
+
+class EngineRules:
+    """The ``OptionRules`` port."""
+
+    def __init__(self, choose: SdxlChoice) -> None:
+        self._choose = choose
+
+    def check_settings(self) -> None:
+        """Raise ``InvalidValue`` naming a setting with which every shot without options would be refused."""
+        try:
+            self.check(NOTHING_ASKED, DEFAULT_WIDTH_PX, DEFAULT_HEIGHT_PX)
+        except InvalidValue as error:
+            raise replace(error, field=f"CONTINUITY_{error.field.upper()}") from None
+
+    def check(self, asked: RenderOptions, width_px: int, height_px: int) -> None:
+        """Raise ``InvalidValue`` naming the option that the engine would refuse, whatever the models are."""
+        options = self._choose(asked)
+        spec = _ANY | {"width_px": width_px, "height_px": height_px} | drawn_fields(options, options.asked.images)
+        try:
+            parse(json.dumps({name: value for name, value in spec.items() if value is not None}).encode())
+        except Refused as error:
+            raise InvalidValue(_NAMES.get(error.field, error.field), error.value, error.limit) from None
+        _require_steps(options)
+
+
+def _require_steps(options: SdxlOptions) -> None:
+    """Raise ``InvalidValue`` where so much holds of a picture that none of the steps is left to be taken."""
+    asked = options.asked
+    name, value = "layout_strength", options.layout_strength
+    if asked.source:
+        name, value = "source.strength", asked.source.strength
+    _require_step(name, value, options.steps, options.strength)
+    if asked.hires:
+        _require_step("hires.strength", asked.hires.strength, asked.hires.steps or options.steps, asked.hires.strength)
+
+
+def _require_step(name: str, value: float, steps: int, strength: float) -> None:
+    """See ``engine.samplers.stepping``: of 20 steps a strength of 0.6 takes the last 12."""
+    if int(steps * strength) < 1:
+        raise InvalidValue(name, value, f"of {steps} steps it leaves none to be taken")

@@ -1,0 +1,74 @@
+"""What the diffusion engine is asked for; what is absent is as the service's settings have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+ABSENT = (None, "", ())
+
+
+@dataclass(frozen=True)
+class LoraUse:
+    """A LoRA by its name. ``scale`` -4 to 4."""
+
+    name: str
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class HiresFix:
+    """A second pass over the enlarged picture: ``scale`` 1 to 4 of each side, ``strength`` 0 to 1.
+
+    ``steps`` None takes as many as the first pass.
+    """
+
+    scale: float = 1.5
+    strength: float = 0.4
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """An uploaded picture to begin with, and the mask of what is drawn anew, empty for all of it.
+
+    ``strength`` 0 to 1: 1 forgets the picture.
+    """
+
+    image_sha256: str
+    mask_sha256: str = ""
+    strength: float = 0.6
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """Everything may be absent: None, empty text, no LoRAs. ``images`` are takes of one shot, with seeds in a row."""
+
+    checkpoint: str = ""
+    steps: int | None = None
+    guidance: float | None = None
+    rescale: float | None = None
+    sampler: str = ""
+    schedule: str = ""
+    clip_skip: int | None = None
+    loras: tuple[LoraUse, ...] = ()
+    hires: HiresFix | None = None
+    refiner: str = ""
+    images: int | None = None
+    layout_strength: float | None = None
+    layout_guide: str = ""
+    identity_strength: float | None = None
+    source: SourceImage | None = None
+
+    def gives(self, name: str) -> bool:
+        """Whether a field is not absent."""
+        return getattr(self, name) not in ABSENT
+
+
+NOTHING_ASKED = RenderOptions()
+
+
+def merged(film: RenderOptions | None, shot: RenderOptions | None) -> RenderOptions | None:
+    """Return the film's options with what the shot gives in their place, field by field."""
+    if film is None or shot is None:
+        return shot or film
+    return replace(film, **{each.name: getattr(shot, each.name) for each in fields(shot) if shot.gives(each.name)})

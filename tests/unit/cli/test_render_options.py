@@ -1,0 +1,228 @@
+"""What a shot list asks of the diffusion engine, on its way to the service and back as files."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from continuity.api.common.v1.render_options_pb2 import RenderOptions
+from continuity.api.rendering.v1.render_service_pb2 import SubmitShotsRequest, UploadSourceRequest
+from continuity.kernel.errors import InvalidValue
+from continuity.objects.port import ObjectDamaged
+from tests.unit.cli.conftest import SHOT_LIST, Run
+from tests.unit.client.studio import Studio
+
+FILM = "film: {title: Weather Hold, style: cinematic, seed: 9"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def asking(shot_list: Path):
+    """Write what film and first shot ask for into the list; return it."""
+
+    def write(film: str = "", shot: str = "", text: str = SHOT_LIST) -> Path:
+        text = text.replace(FILM, f"{FILM}, {film}") if film else text
+        shot_list.write_text(text.replace("duration_s: 4", f"duration_s: 4, {shot}") if shot else text)
+        return shot_list
+
+    return write
+
+
+def submitted(studio: Studio) -> SubmitShotsRequest:
+    return [request for request in studio.requests if isinstance(request, SubmitShotsRequest)][-1]
+
+
+def test_options_of_film_and_shot_reach_the_service_each_where_it_belongs(
+    run: Run, asking, out: Path, studio: Studio
+) -> None:
+    film = "commercial: true, render: {checkpoint: sdxl, steps: 30, layout: {guide: canny, strength: 0.9}}"
+    shot = "render: {steps: 0x8, loras: {grain: -0.5, rain: 1}, hires: {scale: 2}, identity_strength: 0}"
+    run("render", asking(film, shot.replace("0x8", "8")), "--out", out)
+    request = submitted(studio)
+    assert request.commercial
+    assert request.options == RenderOptions(checkpoint="sdxl", steps=30, layout_guide="canny", layout_strength=0.9)
+    assert request.shots[0].options == RenderOptions(
+        steps=8,
+        loras=[{"name": "grain", "scale": -0.5}, {"name": "rain", "scale": 1}],
+        hires={"scale": 2},
+        identity_strength=0,
+    )
+    assert request.shots[0].options.HasField("identity_strength")
+    assert not request.shots[1].HasField("options")
+
+
+def test_a_list_that_asks_for_nothing_sends_no_options(run: Run, shot_list: Path, out: Path, studio: Studio) -> None:
+    run("render", shot_list, "--out", out)
+    request = submitted(studio)
+    assert not request.HasField("options")
+    assert not request.commercial
+
+
+def test_the_command_line_wins_over_film_and_shots(run: Run, asking, out: Path, studio: Studio) -> None:
+    shots = asking("render: {steps: 30, guidance: 4}", "render: {steps: 8, rescale: 0.5}")
+    run("render", shots, "--out", out, "--steps", 12, "--images", 2, "--checkpoint", "turbo")
+    request = submitted(studio)
+    assert request.options == RenderOptions(checkpoint="turbo", steps=12, images=2, guidance=4)
+    assert request.shots[0].options == RenderOptions(checkpoint="turbo", steps=12, images=2, rescale=0.5)
+    assert not request.shots[1].HasField("options")
+
+
+def test_other_options_are_another_submission(run: Run, asking, out: Path, studio: Studio) -> None:
+    for steps in (8, 9, 8):
+        run("render", asking(shot=f"render: {{steps: {steps}}}"), "--out", out)
+    assert len(studio.submissions) == 2
+
+
+def test_pictures_to_begin_with_are_uploaded_once_each(
+    run: Run, asking, photo: Path, tmp_path: Path, out: Path, studio: Studio
+) -> None:
+    Image.new("L", (64, 64), 255).save(tmp_path / "mask.png")
+    source = "render: {source: {image: ward.png, mask: mask.png, strength: 0.5}}"
+    run("render", asking("render: {source: {image: ward.png}}", source), "--out", out)
+    uploaded = {request.picture for request in studio.requests if isinstance(request, UploadSourceRequest)}
+    assert uploaded == {photo.read_bytes(), (tmp_path / "mask.png").read_bytes()}
+    assert studio.calls["UploadSource"] == 2
+    image, mask = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (photo, tmp_path / "mask.png"))
+    sent = submitted(studio).shots[0].options.source
+    assert (sent.image_sha256, sent.mask_sha256, sent.strength) == (image, mask, 0.5)
+    assert not submitted(studio).options.source.HasField("strength")
+
+
+def test_several_takes_are_files_of_their_own_and_the_sheet_shows_the_first(
+    run: Run, asking, out: Path, studio: Studio
+) -> None:
+    ended = run("render", asking(shot="render: {images: 3}"), "--out", out, "--json")
+    assert ended.code == 0
+    names = sorted(path.name for path in (out / "keyframes").iterdir())
+    assert names == ["1-01-take2.png", "1-01-take3.png", "1-01.png", "1-02.png", "2-01.png"]
+    shot, other, _ = ended.json["shots"]
+    assert [(take["file"], take["seed"]) for take in shot["takes"]] == [
+        ("keyframes/1-01.png", 7),
+        ("keyframes/1-01-take2.png", 8),
+        ("keyframes/1-01-take3.png", 9),
+    ]
+    for take in shot["takes"]:
+        assert hashlib.sha256((out / take["file"]).read_bytes()).hexdigest() == take["sha256"]
+    assert (shot["file"], len(other["takes"])) == ("keyframes/1-01.png", 1)
+    sizes = sum(path.stat().st_size for path in (out / "keyframes").iterdir())
+    assert ended.json["totals"]["size_bytes"] == sizes
+
+
+def test_a_damaged_take_costs_no_other(run: Run, asking, out: Path, studio: Studio) -> None:
+    shots = asking(shot="render: {images: 2}")
+    run("render", shots, "--out", out)
+    (out / "keyframes" / "1-01-take2.png").unlink()
+    studio.refusals = {"DownloadKeyframe": [ObjectDamaged("default/keyframes/ab.png")]}
+    ended = run("render", shots, "--out", out)
+    assert ended.code == 1
+    assert "  1-1 damaged: object default/keyframes/ab.png is damaged" in ended.out
+    shot = json.loads((out / "manifest.json").read_text())["shots"][0]
+    assert (shot["file"], shot["state"]) == ("keyframes/1-01.png", "damaged")
+    assert [take["file"] for take in shot["takes"]] == ["keyframes/1-01.png", None]
+
+
+@pytest.mark.parametrize(("option", "value"), [("--steps", 0), ("--steps", 151), ("--images", 9)])
+def test_options_beyond_the_engines_limits_are_wrong_usage(
+    run: Run, shot_list: Path, out: Path, studio: Studio, option: str, value: int
+) -> None:
+    assert run("render", shot_list, "--out", out, option, value).code == 2
+    assert not studio.requests
+
+
+@pytest.mark.parametrize(
+    ("field", "path"),
+    [
+        ("options.sampler", "film.render.sampler"),
+        ("shots[0].options.layout_strength", "scenes[0].shots[0].render.layout.strength"),
+        ("shots[0].options.loras[0].name", "scenes[0].shots[0].render.loras[0].name"),
+        ("shots[0].options.source.image_sha256", "scenes[0].shots[0].render.source.image"),
+    ],
+)
+def test_what_the_service_refuses_is_told_at_its_place_in_the_list(
+    run: Run, asking, out: Path, studio: Studio, field: str, path: str
+) -> None:
+    shot = "render: {layout: {strength: 2}, loras: [{name: rain}], source: {image: ward.png}}"
+    shots = asking("render: {sampler: Eulr}", shot)
+    studio.refusals = {"SubmitShots": [InvalidValue(field=field, value="x", limit="did you mean 'y'?")]}
+    ended = run("render", shots, "--out", out, "--json")
+    (problem,) = ended.json["error"]["problems"]
+    assert ended.code == 2
+    assert problem["path"] == path
+    line = shots.read_text().splitlines()[problem["line"] - 1][problem["column"] - 1 :]
+    assert line.startswith(
+        {"sampler": "Eulr", "strength": "2", "name": "rain", "image": "ward.png"}[path.rsplit(".", maxsplit=1)[-1]]
+    )
+    assert ended.err.splitlines()[-1].endswith(f"{path}: 'x' is not acceptable; did you mean 'y'?")
+
+
+@pytest.mark.parametrize("field", ["options.checkpoint", "shots[7].options.sampler", "request_id", ""])
+def test_what_the_list_does_not_say_is_told_as_the_service_tells_it(
+    run: Run, shot_list: Path, out: Path, studio: Studio, field: str
+) -> None:
+    studio.refusals = {"SubmitShots": [InvalidValue(field=field, value="x", limit="no")]}
+    ended = run("render", shot_list, "--out", out)
+    assert (ended.code, ended.err.splitlines()[-1]) == (2, f"continuity: {field}: 'x' is not acceptable; no")
+
+
+@pytest.mark.parametrize(
+    ("film", "shot", "path"),
+    [
+        ("", "render: {source: {image: mine.yaml}}", "scenes[0].shots[0].render.source.image"),
+        ("", "render: {source: {image: ward.png, mask: mine.yaml}}", "scenes[0].shots[0].render.source.mask"),
+        ("render: {source: {image: mine.yaml}}", "render: {source: {image: mine.yaml}}", "film.render.source.image"),
+    ],
+)
+def test_a_picture_that_is_none_is_told_at_the_place_that_names_it_first(
+    run: Run, asking, tmp_path: Path, out: Path, studio: Studio, film: str, shot: str, path: str
+) -> None:
+    (tmp_path / "mine.yaml").write_text("no picture")
+    refused = InvalidValue(field="picture", value="of an unknown kind", limit="it must be a photograph")
+    studio.refused_pictures = {b"no picture": refused}
+    ended = run("render", asking(film, shot), "--out", out, "--json")
+    (problem,) = ended.json["error"]["problems"]
+    assert (ended.code, problem["path"], problem["message"]) == (2, path, str(refused))
+    assert not studio.submissions
+
+
+def test_a_picture_that_is_too_large_is_told_at_its_place(
+    run: Run, asking, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "large.png").write_bytes(bytes(9_000))
+    monkeypatch.setattr("continuity.cli.files.MAX_PHOTO_BYTES", 8_000)
+    ended = run("render", asking(shot="render: {source: {image: large.png}}"), "--out", out)
+    assert ended.code == 2
+    assert "scenes[0].shots[0].render.source.image: photo: '9000 bytes'" in ended.err
+
+
+@pytest.mark.parametrize("name", ["../x", "a..b", " sdxl", "x" * 201])
+def test_a_checkpoint_that_no_model_can_be_called_is_wrong_usage(
+    run: Run, shot_list: Path, out: Path, studio: Studio, name: str
+) -> None:
+    ended = run("render", shot_list, "--out", out, "--checkpoint", name)
+    assert ended.code == 2
+    assert "does not fit: Name of an installed model" in ended.err
+    assert not studio.requests
+
+
+def test_the_licence_guard_of_the_environment_is_sent_whatever_the_services_have(
+    run: Run, shot_list: Path, out: Path, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("render", shot_list, "--out", out)
+    monkeypatch.setenv("CONTINUITY_COMMERCIAL", "true")
+    run("render", shot_list, "--out", out)
+    assert submitted(studio).commercial
+    assert len(studio.submissions) == 2
+
+
+def test_the_environment_takes_the_guard_from_no_film(
+    run: Run, asking, out: Path, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTINUITY_COMMERCIAL", "false")
+    run("render", asking("commercial: true"), "--out", out)
+    assert submitted(studio).commercial
