@@ -13,7 +13,7 @@ from continuity.hosting.settings import PlatformSettings
 MAX_SUBMISSION = 2_000
 RendererName = Literal["previz", "sdxl", "sdxl-tiny"]
 PREVIZ_SLOTS, ENGINE_SLOTS = 2, 1
-"""How many are drawn together where nobody says: the engine draws one at a megapixel, and on a processor at any size."""
+"""How many are drawn together where nobody says. The engine draws one at a megapixel, on a processor at any size."""
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
