@@ -95,7 +95,7 @@ def test_a_service_with_a_wrong_password_ends_with_one_line_and_no_stack(kafka: 
         timeout=60,
         check=False,
     )
-    assert ended.returncode == 1, ended.stderr
+    assert ended.returncode == 2, ended.stderr
     assert "CONTINUITY_KAFKA_SASL_PASSWORD" in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
     assert WRONG not in ended.stdout + ended.stderr
