@@ -37,10 +37,10 @@ def main() -> None:
 
 
 def show(name: str, figures: Figures) -> None:
-    columns = list(dict.fromkeys(column for row in figures.values() for column in row))
-    table = Table("figure", *columns, title=name)
+    """Print a line per figure: figures of one benchmark seldom have the same units."""
+    table = Table("figure", "measured", title=name)
     for label, row in figures.items():
-        table.add_row(label, *(f"{row[column]:g}" if column in row else "" for column in columns))
+        table.add_row(label, ", ".join(f"{unit} {value:g}" for unit, value in row.items()))
     Console(width=120).print(table)
 
 
