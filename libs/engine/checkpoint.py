@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -52,7 +53,7 @@ class Checkpoint:
         """What it is as it lies in memory: the same files under two names lie there twice."""
         return f"{self.name} {self.sha256}"
 
-    @property
+    @cached_property
     def weight_bytes(self) -> int:
         """What the weights take of the device's memory."""
         networks = (self.unet, self.vae, *self.text_encoders)

@@ -31,10 +31,10 @@ from engine.shapes import sharing_on
 if TYPE_CHECKING:
     from engine.device import Device
 
-__all__ = ["Engine", "Limits", "Listener", "Ticket", "build"]
+__all__ = ["EXIT_CODE", "Engine", "Limits", "Listener", "Ticket", "build"]
 
 _LONGEST_ID = 64
-_EXIT_CODE = 70
+EXIT_CODE = 70
 """EX_SOFTWARE of sysexits.h."""
 _SWITCH_S = 1e-4
 """The longest that the device's thread, which gives the interpreter up at every operation, waits to have it again."""
@@ -56,7 +56,7 @@ class Engine:
 
     ``drawer`` is called once, in the device's thread; ``prepare`` and ``describe`` run in workers and so are pickled.
     ``facts`` go into every manifest. ``fatal`` is called when the device is of no use any more and every listener was
-    told ``Stopped``: it ends the process.
+    told ``Stopped``, or when a thread of the engine failed and could tell nobody: it ends the process.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Engine:
         limits: Limits | None = None,
         preparers: int = 1,
         policy: Callable[[Slots], Chooser] = Policy,
-        fatal: Callable[[], None] = lambda: os._exit(_EXIT_CODE),
+        fatal: Callable[[], None] = lambda: os._exit(EXIT_CODE),
     ) -> None:
         limits = limits or Limits()
         self._lock = Lock()
@@ -87,8 +87,8 @@ class Engine:
         self._loop = Loop(
             drawer, free_bytes, self._room, self._phases, self._fail, waiting_s=limits.waiting_s, policy=policy
         )
-        self._senders = Senders(limits.senders, teller.tell)
-        self._preparers = Preparers(preparers, offload, prepare, self._room, self._loop.enter)
+        self._senders = Senders(limits.senders, teller.tell, fatal)
+        self._preparers = Preparers(preparers, offload, prepare, self._room, self._loop.enter, fatal=fatal)
         try:
             self._loop.start()
         except Exception:
@@ -177,6 +177,7 @@ def build(
 def _drawer(models_folder: Path, hardware: Device) -> Drawer:
     """Make what draws; in the device's thread, for some of torch's settings belong to threads."""
     import torch  # noqa: PLC0415 - see ``build``
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
     from engine.drawing.budgets import budgets_of  # noqa: PLC0415
     from engine.drawing.drawer import Drawer as Drawing  # noqa: PLC0415
@@ -184,6 +185,7 @@ def _drawer(models_folder: Path, hardware: Device) -> Drawer:
     from engine.models.catalogue import Catalogue  # noqa: PLC0415
     from engine.models.memory import Models  # noqa: PLC0415
 
+    disable_progress_bar()  # it would write to the server's log, and begin a thread of its own
     hardware.settle()
     catalogue = Catalogue(models_folder)
     dtype = torch.float32 if hardware.torch_device.type == "cpu" else torch.bfloat16

@@ -18,7 +18,10 @@ Phase = Literal["load", "compile", "encode", "step", "decode"]
 
 
 class Wait(Protocol):
-    """What happens beside the device's thread before a unit can run, such as files being read."""
+    """What happens before a unit can run: files are read beside the device's thread, or others end their units.
+
+    What only the device's thread brings about calls nobody: it asks again after whatever it does.
+    """
 
     @property
     def model(self) -> str:

@@ -14,7 +14,13 @@ __all__ = ["OnAllocation", "guarded", "is_memory"]
 OnAllocation = Callable[[str, int], None]
 """Told phase and bytes before each allocation; what it raises is raised there, so tests make any of them fail."""
 
-_SAID = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+_SAID = (
+    "out of memory",
+    "can't allocate memory",
+    "could not create a primitive",  # oneDNN, which compiles one with memory of its own and does not say what it lacked
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 def is_memory(error: BaseException) -> bool:

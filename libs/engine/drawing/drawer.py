@@ -56,7 +56,7 @@ class Drawer:
         return self._pace.queued
 
     def begin(self, prepared: Prepared) -> Drawing:
-        """Return the work of a request, before its first unit. Raises ``Refused``."""
+        """Return the work of a request, before its first unit. Raises ``EngineError``."""
         return drawing(prepared, self._studio)
 
     def slots(self, group: Hashable) -> int:

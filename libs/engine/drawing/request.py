@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from engine.drawing.enlarging import enlarged
 from engine.drawing.expert import Expert
 from engine.drawing.fit import fitted, fitted_mask
 from engine.drawing.image import autoencoder_tiles, denoised, developed, encoded, started
-from engine.drawing.opening import opened
+from engine.drawing.opening import Claim, opened
 from engine.drawing.passes import Pass, passes, seed_of
 from engine.drawing.scene import Scene
 from engine.drawing.script import Drawing, Script
@@ -37,7 +37,7 @@ __all__ = ["drawing"]
 
 
 def drawing(prepared: Prepared, studio: Studio) -> Drawing:
-    """Return a request's work, standing before its first unit. Raises ``Refused``."""
+    """Return a request's work, standing before its first unit. Raises ``EngineError``."""
     plan = passes(prepared.request, prepared.shape)
     units = _units(prepared, plan, [each.steps for each in plan])
     memory = request_bytes(plan, studio.known(prepared.request.checkpoint))
@@ -45,11 +45,11 @@ def drawing(prepared: Prepared, studio: Studio) -> Drawing:
 
 
 def _drawn(work: Drawing, prepared: Prepared, studio: Studio, plan: tuple[Pass, ...]) -> Script[None]:
-    with ExitStack() as stack:
-        checkpoint = yield from opened(work, studio, stack, work.request.checkpoint, "checkpoint")
+    with closing(Claim(studio, work.request)) as claim:
+        checkpoint = yield from opened(work, studio, claim, "checkpoint")
         scene = _scene(work.request, studio, checkpoint)
         if work.request.refiner is not None:
-            _refine(scene, (yield from opened(work, studio, stack, work.request.refiner, "refiner")))
+            _refine(scene, (yield from opened(work, studio, claim, "refiner")))
         _count(work, scene, prepared, plan)
         yield from conditioned(scene, prepared, studio)
         source = source_of(prepared)

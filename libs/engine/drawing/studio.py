@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from engine.checkpoint import Checkpoint
@@ -13,6 +14,7 @@ from engine.identity import Identities, install
 from engine.kernels.arrangement import arrange
 from engine.kernels.port import Kernels
 from engine.models.ahead import Ahead
+from engine.models.line import Place
 from engine.models.loading import Loading
 from engine.request import LoraUse, RenderRequest
 from engine.variants.licence import permitted
@@ -35,6 +37,12 @@ class Studio:
     def known(self, name: str) -> Checkpoint | None:
         """Return a checkpoint if it is in memory already."""
         return self.models.checkpoint(name) if name in self.models.loaded else None
+
+    def queue(self, names: Mapping[str, str], request: RenderRequest) -> Place:
+        """Let a request stand in line for checkpoints, named by their kind. Raises ``EngineError``."""
+        entries = [permitted(self.catalogue, name, kind, request) for kind, name in names.items()]
+        place: Place = self.models.queue(entries, request.priority)
+        return place
 
     def open(self, name: str, kind: str, request: RenderRequest) -> Checkpoint | Loading:
         """Return a checkpoint or refiner or its loading, which stays until ``shut``. Raises ``EngineError``."""
@@ -60,13 +68,15 @@ class Studio:
         return Ahead([self.catalogue.entry(name) for name in dict.fromkeys(names)])
 
     def use(self, checkpoint: Checkpoint, loras: tuple[LoraUse, ...]) -> None:
-        """Let a checkpoint's live weights carry these LoRAs.
+        """Let a checkpoint's live weights carry these LoRAs. Raises ``OutOfMemory`` before any of them has changed.
 
         What is merged is kept as far as there is room; it is merged all the same where there is none.
         """
         variants = self._variants_of(checkpoint)
-        wanted = variants.wanted_bytes(loras)
-        variants.use(loras, is_kept=wanted == 0 or self._has_room(variants, wanted))
+        wanted, copied = variants.wanted_bytes(loras), variants.copied_bytes(loras)
+        is_kept = wanted == 0 or self._has_room(variants, wanted + copied)
+        with self.device.allocating("load", copied) if copied else nullcontext():
+            variants.use(loras, is_kept=is_kept)
 
     def give_up(self) -> None:
         """Let go of whatever the requests that run can do without, for memory has run out."""

@@ -11,6 +11,7 @@ from transformers import CLIPVisionModelWithProjection
 from engine.checkpoint import Checkpoint
 from engine.errors import ModelUnusable
 from engine.models.networks import configuration, require_finite
+from engine.models.unreadable import said_of
 from engine.models.weights import weight_files
 
 __all__ = ["encoder_width", "load_encoder"]
@@ -29,7 +30,7 @@ def load_encoder(name: str, folder: Path, checkpoint: Checkpoint) -> Any:
             folder, local_files_only=True, use_safetensors=True, dtype=checkpoint.dtype, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelUnusable(name, f"its image encoder cannot be read: {error}") from error
+        raise ModelUnusable(name, f"its image encoder cannot be read: {said_of(error, folder)}") from error
     if missing := sorted(found["missing_keys"]):
         raise ModelUnusable(name, f"its image encoder lacks {missing[0]!r}")
     require_finite(name, "image encoder", encoder)

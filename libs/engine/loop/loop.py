@@ -120,7 +120,8 @@ class Loop:
     def _rest(self) -> None:
         """Sleep until there is news, or what is waited for has not got on for too long."""
         waiting = self._roster.waiting()
-        self._phases.enter("load" if waiting else "idle", [job.id for job in waiting])
+        begun = [job.id for job in waiting if job.started]  # whoever stands in line for memory has touched nothing
+        self._phases.enter("load" if begun else "idle", begun)
         moved_s = min((each.moved_s for each in waiting.values()), default=None)
         left_s = None if moved_s is None else max(0.0, moved_s + self._longest_wait_s - time.monotonic())
         with suppress(Empty):

@@ -12,6 +12,7 @@ from engine.loop.admission import WaitingRoom
 from engine.loop.deaths import Deaths
 from engine.loop.entry import Entry
 from engine.offload import Offload, WorkerDied
+from engine.threads import needed
 
 __all__ = ["Prepare", "Preparers"]
 
@@ -24,6 +25,7 @@ class Preparers:
     """``threads`` requests are prepared at once, those that ``room`` gives; ``enter`` takes what is prepared.
 
     A request over which a worker died is stopped, for it may be chance; over which a second one died, refused.
+    ``fatal`` is called where a thread fails: the request that it had would never end.
     """
 
     def __init__(
@@ -33,13 +35,16 @@ class Preparers:
         prepare: Prepare,
         room: WaitingRoom[Entry],
         enter: Callable[[Entry], None],
+        *,
+        fatal: Callable[[], None],
     ) -> None:
         self._offload = offload
         self._prepare = prepare
         self._room = room
         self._enter = enter
         self._deaths = Deaths()
-        self._threads = [Thread(target=self._run, name=f"engine-preparer-{i}", daemon=True) for i in range(threads)]
+        run = needed(self._run, fatal)
+        self._threads = [Thread(target=run, name=f"engine-preparer-{i}", daemon=True) for i in range(threads)]
         for thread in self._threads:
             thread.start()
 

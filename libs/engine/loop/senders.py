@@ -9,6 +9,7 @@ from threading import Thread
 
 from engine.loop.entry import Entry
 from engine.loop.mailbox import News
+from engine.threads import needed
 
 __all__ = ["Senders"]
 
@@ -18,13 +19,15 @@ _LAST_S = 5.0
 class Senders:
     """``count`` threads; a mailbox is served by one of them at once, one piece of news each time.
 
-    ``tell`` raises nothing. A listener that does not return keeps one thread.
+    A listener that does not return keeps one thread. ``fatal`` is called where ``tell`` raises: such a request would
+    never end.
     """
 
-    def __init__(self, count: int, tell: Callable[[Entry, News], None]) -> None:
+    def __init__(self, count: int, tell: Callable[[Entry, News], None], fatal: Callable[[], None]) -> None:
         self._tell = tell
         self._called: SimpleQueue[Entry | None] = SimpleQueue()
-        self._threads = [Thread(target=self._run, name=f"engine-sender-{i}", daemon=True) for i in range(count)]
+        run = needed(self._run, fatal)
+        self._threads = [Thread(target=run, name=f"engine-sender-{i}", daemon=True) for i in range(count)]
         for thread in self._threads:
             thread.start()
 

@@ -28,7 +28,7 @@ class Ahead:
         self.moved_s = time.monotonic()
         self._entries = entries
         self._verified: Future[None] = Future()
-        if not READINGS.start("engine-ahead", self._run, lambda: self.moved_s):
+        if not READINGS.start(self._run, lambda: self.moved_s):
             self.moved_s = -inf
 
     def done(self) -> bool:

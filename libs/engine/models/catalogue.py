@@ -12,6 +12,7 @@ from typing import Any
 from engine.errors import ModelUnusable, Refused
 from engine.models.absent import absent
 from engine.models.entry import Entry
+from engine.models.unreadable import unreadable
 
 __all__ = ["ABOUT", "KINDS", "About", "Catalogue", "entry_of", "valid_name", "write_about"]
 
@@ -113,7 +114,7 @@ def _said(folder: Path) -> dict[str, Any]:
     try:
         said = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelUnusable(folder.name, f"{ABOUT} cannot be read: {error}") from error
+        raise unreadable(folder.name, ABOUT, error) from error
     if not isinstance(said, dict):
         raise ModelUnusable(folder.name, f"{ABOUT} holds no object")
     return said

@@ -10,6 +10,7 @@ from typing import Any
 from engine.errors import ModelUnusable, Stopped
 from engine.models.entry import Entry
 from engine.models.stored import LENGTH_BYTES, LONGEST_HEADER, listed
+from engine.models.unreadable import unreadable
 from engine.models.verification import known_sha256, remember, same, version_of
 
 __all__ = ["Read", "WeightFile"]
@@ -24,13 +25,13 @@ class WeightFile:
     """An open safetensors file of a model; ``tensors`` in the order of their bytes.
 
     What is hashed is what is read, even where another file takes its place meanwhile. One that this process has hashed
-    before is not hashed again. ``is_stopped`` is asked before each block. Raises ``ModelUnusable`` and ``OSError``.
+    before is not hashed again. ``is_stopped`` is asked before each block. Raises ``ModelUnusable``.
     """
 
     def __init__(self, entry: Entry, name: str, read: Read, is_stopped: Callable[[], bool]) -> None:
         self.name = name
         self._entry, self._read, self._is_stopped = entry, read, is_stopped
-        self._descriptor = os.open(entry.path / name, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor = self._opened()
         self._version = version_of(os.fstat(self._descriptor))
         self._known = known_sha256(entry.path / name, self._version)
         self._digest = hashlib.sha256()
@@ -70,6 +71,18 @@ class WeightFile:
     def _size(self) -> int:
         return self._version[1]
 
+    def _opened(self) -> int:
+        try:
+            return os.open(self._entry.path / self.name, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise unreadable(self._entry.name, self.name, error) from error
+
+    def _read_into(self, view: memoryview) -> int:
+        try:
+            return self._read(self._descriptor, [view], self._place)
+        except OSError as error:
+            raise unreadable(self._entry.name, self.name, error) from error
+
     def _header(self) -> bytes:
         length = int.from_bytes(self._taken(LENGTH_BYTES), "little")
         if length > min(LONGEST_HEADER, self._size):
@@ -92,7 +105,7 @@ class WeightFile:
         while view:
             if self._is_stopped():
                 raise Stopped
-            count = self._read(self._descriptor, [view[:_BLOCK_BYTES]], self._place)
+            count = self._read_into(view[:_BLOCK_BYTES])
             if not count:
                 raise ModelUnusable(self._entry.name, f"{self.name} is damaged: it ends at {self._place} bytes")
             if self._known is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,8 +15,9 @@ from engine.errors import EngineError, ModelUnusable, OutOfMemory, Refused
 from engine.models.catalogue import Catalogue
 from engine.models.entry import Entry, sha256_of
 from engine.models.files import Read
+from engine.models.line import Line, Place
 from engine.models.loading import Loading
-from engine.models.weights import parameters
+from engine.models.sizes import Sizes
 
 __all__ = ["Models"]
 
@@ -43,6 +45,13 @@ class Models:
     _loaded: OrderedDict[str, Checkpoint] = field(default_factory=OrderedDict, init=False)
     _loading: dict[str, _OnItsWay] = field(default_factory=dict, init=False)
     _held: Counter[str] = field(default_factory=Counter, init=False)
+    _sizes: Sizes = field(init=False)
+    _line: Line = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Know what there is room for, and who waits for it."""
+        self._sizes = Sizes(self.dtype)
+        self._line = Line(self._held_bytes, lambda: self.budget_bytes)
 
     def checkpoint(self, name: str) -> Checkpoint:
         """Return a checkpoint or refiner, waiting while it is loaded if it is not as it is installed now.
@@ -64,6 +73,16 @@ class Models:
             raise
         return found
 
+    def queue(self, entries: Iterable[Entry], priority: int) -> Place:
+        """Stand in line for room for checkpoints, all of them at once; ``open`` them when it is there.
+
+        Raises ``EngineError``: ``OutOfMemory`` where there never will be room.
+        """
+        wanted = {each.name: self._sizes.of(each) for each in entries}
+        if (total := sum(wanted.values())) > self.budget_bytes:
+            raise OutOfMemory("load", total, self.budget_bytes)
+        return self._line.enter(wanted, priority)
+
     def open(self, name: str) -> Checkpoint | Loading:
         """Return a checkpoint, or its loading, which is shared, and on which ``advance`` is to be called.
 
@@ -74,6 +93,7 @@ class Models:
             self._give_up(name)
         found = self._loaded.get(name) or self._joined(entry)
         self._held[name] += 1
+        self._line.changed()
         if name in self._loaded:
             self._loaded.move_to_end(name)
         return found
@@ -88,11 +108,13 @@ class Models:
                 del self._loading[name]
                 if loading.checkpoint is not None:
                     self._loaded[name] = loading.checkpoint
+                self._line.changed()
         return checkpoint
 
     def release(self, name: str) -> None:
         """Take back one ``hold`` or ``open``."""
         self._held[name] -= 1
+        self._line.changed()
         if self._held[name] > 0:
             return
         del self._held[name]
@@ -150,24 +172,22 @@ class Models:
             return underway.loading
         if entry.kind not in LOADABLE:
             raise Refused("checkpoint", entry.name, f"it is of the kind {entry.kind}; a checkpoint is wanted")
-        wanted = _bytes(entry, self.dtype)
+        wanted = self._sizes.of(entry)
         self._make_room(wanted)
         loading = Loading(entry, self.device, self.dtype, self.read)
         self._loading[entry.name] = _OnItsWay(loading, wanted)
         return loading
 
     def _make_room(self, wanted: int) -> None:
-        underway = sum(each.wanted_bytes for each in self._loading.values())
-        kept = underway + sum(self._loaded[name].weight_bytes for name in self._held if name in self._loaded)
+        kept = sum(self._held_bytes().values())
         if kept + wanted > self.budget_bytes:
             raise OutOfMemory("load", wanted, max(0, self.budget_bytes - kept))
+        underway = sum(each.wanted_bytes for each in self._loading.values())
         for name in [each for each in self._loaded if each not in self._held]:
             if underway + self.used_bytes + wanted <= self.budget_bytes:
                 return
             del self._loaded[name]
 
-
-def _bytes(entry: Entry, dtype: torch.dtype) -> int:
-    """Return what a checkpoint's weights will take, from the headers of its files."""
-    files = [entry.path / name for name in entry.files if name.endswith(".safetensors")]
-    return sum(parameters(entry.name, path) for path in files) * dtype.itemsize
+    def _held_bytes(self) -> dict[str, int]:
+        underway = {name: each.wanted_bytes for name, each in self._loading.items()}
+        return underway | {name: self._loaded[name].weight_bytes for name in self._held if name in self._loaded}

@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from engine.errors import ModelUnusable
+from engine.models.unreadable import unreadable
 
 __all__ = ["COMPONENTS", "TEXT_ENCODERS", "configuration", "empty", "filled", "fitted", "require_finite"]
 
@@ -32,7 +33,7 @@ def configuration(name: str, folder: Path, file: str = "config.json") -> dict[st
     try:
         found = json.loads((folder / file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelUnusable(name, f"{folder.name}/{file} cannot be read: {error}") from error
+        raise unreadable(name, f"{folder.name}/{file}", error) from error
     if not isinstance(found, dict):
         raise ModelUnusable(name, f"{folder.name}/{file} holds no settings")
     return found

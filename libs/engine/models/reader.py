@@ -21,6 +21,7 @@ from engine.models.files import Read, WeightFile
 from engine.models.readings import MOST_HANGING, READINGS
 from engine.models.room import Room
 from engine.models.stored import Stored
+from engine.models.unreadable import said_of
 from engine.models.verification import required, verified
 
 __all__ = ["AHEAD_BYTES", "CHUNK_BYTES", "Chunk", "Reader"]
@@ -60,7 +61,7 @@ class Reader:
         self._room = Room(AHEAD_BYTES)
         self._is_closed = False
         self._moved_s = time.monotonic()
-        if not READINGS.start("engine-reader", self._run, lambda: self._moved_s):
+        if not READINGS.start(self._run, lambda: self._moved_s):
             raise ModelUnusable(entry.name, f"{MOST_HANGING} readings hang, and more are not begun: see to the disk")
 
     def taken(self) -> None:
@@ -76,11 +77,14 @@ class Reader:
         try:
             self._read_all()
         except Exception as error:
-            known = isinstance(error, EngineError)
-            told = error if known else ModelUnusable(self._entry.name, f"it cannot be read: {error}")
-            (self._next if self.tensors.done() else self.tensors).set_exception(told)
+            (self._next if self.tensors.done() else self.tensors).set_exception(self._told(error))
         else:
             self._next.set_result(None)
+
+    def _told(self, error: Exception) -> EngineError:
+        if isinstance(error, EngineError):
+            return error
+        return ModelUnusable(self._entry.name, f"it cannot be read: {said_of(error, self._entry.path)}")
 
     def _read_all(self) -> None:
         with ExitStack() as stack:

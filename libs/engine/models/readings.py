@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from threading import Lock, Thread
+from functools import partial
+from threading import Condition
+
+from engine.threads import begin
 
 __all__ = ["MOST_HANGING", "READINGS", "Readings"]
 
@@ -17,23 +20,36 @@ class Readings:
 
     def __init__(self, hangs_s: float = _HANGS_S) -> None:
         self._hangs_s = hangs_s
-        self._lock = Lock()
-        self._threads: list[tuple[Thread, Callable[[], float]]] = []
+        self._changed = Condition()
+        self._running: list[Callable[[], float]] = []
 
-    def start(self, name: str, run: Callable[[], None], moved_s: Callable[[], float]) -> bool:
-        """Start a thread unless ``MOST_HANGING`` hang; tell whether it was.
+    def start(self, run: Callable[[], None], moved_s: Callable[[], float]) -> bool:
+        """Start a thread, without waiting for it, unless ``MOST_HANGING`` hang; tell whether it was.
 
         ``moved_s``, of ``time.monotonic``, is when it last got on; infinite where it waits for others than the disk.
         """
         before_s = time.monotonic() - self._hangs_s
-        with self._lock:
-            self._threads = [each for each in self._threads if each[0].is_alive()]
-            if sum(moved() < before_s for _, moved in self._threads) >= MOST_HANGING:
+        with self._changed:
+            if sum(moved() < before_s for moved in self._running) >= MOST_HANGING:
                 return False
-            thread = Thread(target=run, name=name, daemon=True)
-            thread.start()
-            self._threads.append((thread, moved_s))
-            return True
+            self._running.append(moved_s)
+        try:
+            begin(partial(self._read, run, moved_s))
+        except BaseException:
+            self._ended(moved_s)
+            raise
+        return True
+
+    def _read(self, run: Callable[[], None], moved_s: Callable[[], float]) -> None:
+        try:
+            run()
+        finally:
+            self._ended(moved_s)
+
+    def _ended(self, moved_s: Callable[[], float]) -> None:
+        with self._changed:
+            self._running.remove(moved_s)
+            self._changed.notify_all()
 
 
 READINGS = Readings()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from threading import Semaphore, Thread, local
+from threading import Semaphore, local
 from typing import Any, Generic, TypeVar
 
 from torch.nn.modules.module import register_module_module_registration_hook
+
+from engine.threads import begin
 
 __all__ = ["SLICE_S", "Slices", "pause"]
 
@@ -35,7 +37,7 @@ class Slices(Generic[T]):
         self._until_s = 0.0
         self._go, self._back = Semaphore(0), Semaphore(0)
         self._is_let_go = False
-        self._thread: Thread | None = None
+        self._has_begun = self._has_ended = False
 
     def advance(self) -> bool:
         """Let it go on for a slice; tell whether it has ended, one way or the other."""
@@ -47,26 +49,27 @@ class Slices(Generic[T]):
     def close(self) -> None:
         """End it where it stands."""
         self._is_let_go = True
-        if self._thread and not self.outcome.done():
+        if self._has_begun and not self.outcome.done():
             self._resume()
 
     def _resume(self) -> None:
-        if self._thread is None:
-            self._thread = Thread(target=self._run, name="engine-slices", daemon=True)
-            self._thread.start()
+        if not self._has_begun:
+            begin(self._run)
+            self._has_begun = True
         self._go.release()
         self._back.acquire()
+        if self._has_ended and not self.outcome.done():
+            self.outcome.set_exception(MemoryError("its thread could not tell what it failed of"))
 
     def _run(self) -> None:
         self._go.acquire()
-        _OWN.slices = self
-        hook = register_module_module_registration_hook(_registered)
         try:
+            _OWN.slices = self
             self.outcome.set_result(self._function())
         except BaseException as error:
             self.outcome.set_exception(error)
         finally:
-            hook.remove()
+            self._has_ended = True
             self._back.release()
 
     def _pause(self) -> None:
@@ -86,3 +89,7 @@ def pause() -> None:
 
 def _registered(_module: Any, _name: str, _part: Any) -> None:
     pause()
+
+
+# Once for all: torch is in the midst of its hooks where a function stands still, and none may come or go then.
+register_module_module_registration_hook(_registered)

@@ -10,6 +10,7 @@ from transformers import CLIPTokenizer
 
 from engine.errors import ModelUnusable
 from engine.models.entry import Entry
+from engine.models.unreadable import said_of
 
 __all__ = ["Tokenizers"]
 
@@ -33,7 +34,8 @@ class Tokenizers(Sequence[Any]):
         return tuple(self._read(name) for name in _FOLDERS if (self._entry.path / name).is_dir())
 
     def _read(self, name: str) -> Any:
+        folder = self._entry.path / name
         try:
-            return CLIPTokenizer.from_pretrained(self._entry.path / name, local_files_only=True)
+            return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError) as error:
-            raise ModelUnusable(self._entry.name, f"{name} cannot be read: {error}") from error
+            raise ModelUnusable(self._entry.name, f"{name} cannot be read: {said_of(error, folder)}") from error

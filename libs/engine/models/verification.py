@@ -11,6 +11,7 @@ from threading import Lock
 from engine.errors import ModelUnusable
 from engine.models.entry import Entry, decides, file_sha256
 from engine.models.installation import files_of
+from engine.models.unreadable import unreadable
 
 __all__ = ["Version", "known_sha256", "remember", "require_present", "required", "same", "verified", "version_of"]
 
@@ -75,13 +76,10 @@ def remember(path: Path, version: Version, sha256: str) -> None:
 
 
 def _compared(entry: Entry, name: str, moved: Callable[[], None]) -> str:
-    path = entry.path / name
-    if not path.is_file():
-        raise ModelUnusable(entry.name, f"{name} is missing")
     try:
-        return same(entry, name, _sha256(path, moved))
+        return same(entry, name, _sha256(entry.path / name, moved))
     except OSError as error:
-        raise ModelUnusable(entry.name, f"{name} cannot be read: {error}") from error
+        raise unreadable(entry.name, name, error) from error
 
 
 def _sha256(path: Path, moved: Callable[[], None]) -> str:

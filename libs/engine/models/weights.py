@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from engine.errors import ModelUnusable
+from engine.models.unreadable import unreadable
 
 __all__ = ["described", "is_network", "parameters", "read", "weight_files"]
 
@@ -80,8 +81,8 @@ def parameters(name: str, path: Path) -> int:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
             header: Mapping[str, Any] = json.loads(file.read(min(length, _LONGEST_HEADER)) or b"{}")
         return sum(prod(tensor["shape"]) for key, tensor in header.items() if key != "__metadata__")
-    except OSError as error:  # whose own words name the server's folders
-        raise ModelUnusable(name, f"{_place(name, path)} cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise unreadable(name, _place(name, path), error) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable(name, path, error) from error
 
@@ -91,8 +92,8 @@ def _unreadable(name: str, path: Path, error: Exception) -> ModelUnusable:
     try:
         with path.open("rb") as file:
             start = file.read(_LENGTH_BYTES + 1)
-    except OSError as unread:  # whose own words name the server's folders
-        return ModelUnusable(name, f"{_place(name, path)} cannot be read: {unread.strerror}")
+    except OSError as unread:
+        return unreadable(name, _place(name, path), unread)
     if start[_LENGTH_BYTES:] == b"{":
         return ModelUnusable(name, f"{_place(name, path)} is damaged: {error}")
     what = next((what for mark, what in _OTHERS.items() if start.startswith(mark)), "")

@@ -84,14 +84,17 @@ class Workers:
         if worker and not worker.is_alive:  # between two calls, so nobody is to be told
             self._give_up(worker)
             worker = None
-        with self._lock:
-            if not self._closed:
-                worker = worker or WorkerProcess(self._first)
-                self._alive.add(worker)
-                return worker
-        self._give_up(worker)
-        self._free.put(None)  # wakes the next who waits
-        raise Stopped
+        try:
+            with self._lock:
+                if self._closed:
+                    raise Stopped
+                alive = worker or WorkerProcess(self._first)
+                self._alive.add(alive)
+                return alive
+        except BaseException:  # the system may refuse a process; the next call tries again
+            self._give_up(worker)
+            self._free.put(None)
+            raise
 
     def _called(self, worker: WorkerProcess, function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[bool, Any]:
         back: WorkerProcess | None = None

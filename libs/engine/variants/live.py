@@ -29,6 +29,14 @@ class LiveWeights:
         weights = [self._weight(layer) for layer in layers]
         return sum(each.numel() * each.element_size() for each in weights)
 
+    def uncopied(self, layers: Collection[Layer]) -> set[Layer]:
+        """Return those whose untouched weights would be copied first."""
+        return set(layers).difference(self._untouched)
+
+    def give_up(self) -> None:
+        """Forget the copies of weights that are live as the checkpoint has them."""
+        self._untouched = {layer: each for layer, each in self._untouched.items() if layer in self._changed}
+
     def untouched(self, layer: Layer) -> torch.Tensor:
         """Return the weight as the checkpoint has it, in main memory. Not to be written to."""
         if layer not in self._untouched:

@@ -50,17 +50,23 @@ class Variants:
         """Return what ``use`` will keep on the device besides; 0 where it only copies, or where nothing can be kept."""
         if self.ready(loras):
             return 0
-        layers = {layer for entry in self._entries(loras) for layer in layers_of(entry, self._checkpoint)}
-        size = self._weights.size_bytes(layers)
+        size = self._weights.size_bytes(self._layers(loras))
         return size if size <= self._budget else 0
+
+    def copied_bytes(self, loras: tuple[LoraUse, ...]) -> int:
+        """Return what ``use`` has to copy of untouched weights before, whatever is kept; 0 beside a GPU's memory."""
+        if self._checkpoint.device.type != "cpu" or self.ready(loras):
+            return 0
+        return self._weights.size_bytes(self._weights.uncopied(self._layers(loras)))
 
     def name(self, loras: tuple[LoraUse, ...]) -> str:
         """Return the SHA-256 of a mixture, which ``use`` need not have made; without LoRAs the checkpoint's own."""
         return self._sha256 if loras == self._live else self._name(self._entries(loras), loras)
 
     def give_up(self) -> None:
-        """Let go of the merged weights that are kept; what is live stays live."""
+        """Let go of the merged weights that are kept, and of copies that nothing needs; what is live stays live."""
         self._merged.clear()
+        self._weights.give_up()
 
     def use(self, loras: tuple[LoraUse, ...], is_kept: bool = True) -> str:
         """Let the live weights be those of the checkpoint with these LoRAs, merged in float32 and in their order.
@@ -78,6 +84,9 @@ class Variants:
         self._copy(name) if known else self._merge(name, changes, is_kept)
         self._live, self._sha256 = loras, name
         return name
+
+    def _layers(self, loras: Sequence[LoraUse]) -> set[Layer]:
+        return {layer for entry in self._entries(loras) for layer in layers_of(entry, self._checkpoint)}
 
     def _entries(self, loras: Sequence[LoraUse]) -> list[Entry]:
         return [self._catalogue.entry(each.name) for each in loras]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from engine.checkpoint import Checkpoint
 from engine.drawing.drawer import Drawer
 from engine.kernels.port import Kernels
 from engine.models.entry import Entry
+from engine.models.line import Line, Place
 from engine.preparation import Prepared
 from engine.request import RenderRequest
 from engine.shapes import SHARING, ShapeClass
@@ -36,6 +38,9 @@ class OneModel:
     @property
     def underway(self) -> list[str]:
         return []
+
+    def queue(self, entries: Iterable[Entry], priority: int) -> Place:
+        return Line(held=dict, budget_bytes=lambda: 0).enter({}, priority)
 
     def open(self, name: str) -> Checkpoint:
         return self._checkpoint

@@ -1,5 +1,7 @@
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ import torch
 
 from engine.checkpoint import Checkpoint
 from engine.device import CpuDevice
+from engine.door import Engine, Ticket
 from engine.drawing.drawer import Drawer
 from engine.models.catalogue import Catalogue
 from engine.models.memory import Models
@@ -15,8 +18,40 @@ from engine.preparation import Prepared, shape_class
 from engine.request import RenderRequest
 from engine.text import tokenise
 from engine.text.sources import facts_of
+from engine.work import Picture
 
+LONG_S = 60.0
 PICTURES = ("image", "mask", "layout_picture", "references_shown", "reference_masks")
+
+
+class Ears:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self.pictures: list[np.ndarray] = []
+        self.error: Exception | None = None
+
+    def progress(self, step: int, steps: int, preview_jpeg: bytes) -> None: ...
+
+    def picture(self, picture: Picture, manifest_json: bytes) -> None:
+        self.pictures.append(picture.pixels)
+
+    def failed(self, error: Exception) -> None:
+        self.error = error
+        self.ended.set()
+
+    def finished(self) -> None:
+        self.ended.set()
+
+
+class Inline:
+    """Workers that are this thread."""
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        return function(*args)
+
+    def close(self) -> None: ...
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +98,42 @@ def photograph() -> np.ndarray:
     """Something with edges, RGB uint8 (150, 260, 3)."""
     rough = np.random.default_rng(5).integers(0, 256, (10, 16, 3), dtype=np.uint8)
     return np.ascontiguousarray(np.kron(rough, np.ones((15, 17, 1), np.uint8))[:, :260])
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Engine]]:
+    """Makes an engine that draws what is ``prepared`` already: ``serve(drawer, limits=...)``."""
+    made: list[Engine] = []
+
+    def make(drawer: Drawer, **settings: Any) -> Engine:
+        usual = {"free_bytes": lambda: 1 << 40, "facts": {}, "describe": lambda *_: b""}
+        made.append(Engine(lambda: drawer, lambda raw: raw.prepared, Inline(), **usual | settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+class Submitting:
+    """Hands a request in: ``submit(engine, prepared(...))`` gives its ticket, and what hears of it."""
+
+    def __call__(self, engine: Engine, prepared: Prepared) -> tuple[Ticket, Ears]:
+        ears = Ears()
+        return engine.submit(prepared.request.id, self._raw(prepared=prepared), ears), ears
+
+    def settle(self, engine: Engine) -> None:
+        """Return when the device's thread will take in, before its next unit, all that was handed in before."""
+        ears = Ears()
+        engine.submit("unprepared", self._raw(), ears, priority=0)  # the least urgent is prepared last
+        assert ears.ended.wait(LONG_S)
+
+    @staticmethod
+    def _raw(**more: Any) -> Any:
+        pictures = {"image": None, "mask": None, "layout": None, "references": [], "reference_masks": []}
+        return SimpleNamespace(spec=b"", **pictures, **more)
+
+
+@pytest.fixture
+def submit() -> Submitting:
+    return Submitting()

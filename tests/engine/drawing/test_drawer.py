@@ -82,9 +82,9 @@ def test_previews_come_when_they_are_due(drawer, prepared, every, due):
             assert preview.dtype == np.uint8
 
 
-def test_a_model_that_is_not_there_is_refused_with_its_first_unit(drawer, prepared):
-    (outcome,) = drawer.run([drawer.begin(prepared(checkpoint="none"))])
-    assert isinstance(outcome, Refused)
+def test_a_model_that_is_not_there_is_refused_before_its_first_unit(drawer, prepared):
+    with pytest.raises(Refused, match="checkpoint: 'none'"):
+        drawer.begin(prepared(checkpoint="none"))
 
 
 def test_what_the_picture_was_drawn_with_is_told(drawer, prepared, models):

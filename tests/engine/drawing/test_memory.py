@@ -223,6 +223,22 @@ def test_ever_new_variants_never_fill_the_device(models, prepared):
     assert np.array_equal(pixels(drawer, prepared()), plain)
 
 
+def test_a_merge_asks_for_the_copies_of_untouched_weights_before_it_changes_any(models, prepared):
+    asked, merges = [], prepared(loras=(LoraUse("tiny-lora"),))
+    device = Small(1 << 40, lambda phase, wanted: asked.append(wanted) if phase == "load" else None)
+    drawer = Drawer(models, models.catalogue, device)
+    plain = pixels(drawer, prepared())
+    device.kept = lambda: 1 << 40 if any(asked) else 0
+    with pytest.raises(OutOfMemory) as caught:
+        pixels(drawer, merges)
+    (variants,) = (each for _, each in drawer._studio._variants.values())
+    assert caught.value.phase == "load"
+    assert caught.value.wanted_bytes == variants.copied_bytes((LoraUse("tiny-lora"),)) > 0
+    device.kept = lambda: 0
+    assert np.array_equal(pixels(drawer, prepared()), plain)
+    assert not np.array_equal(pixels(drawer, merges), plain)
+
+
 def test_checkpoints_share_one_budget_of_variants(models, prepared, tiny_catalogue):
     drawer = Drawer(models, tiny_catalogue, CpuDevice(1))
     pixels(drawer, prepared(loras=(LoraUse("tiny-lora"),)))

@@ -3,14 +3,12 @@
 import os
 import shutil
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from engine.device import CpuDevice
-from engine.door import Engine
 from engine.drawing.drawer import Drawer
 from engine.drawing.loop import reference_loop
 from engine.errors import ModelUnusable, OutOfMemory, Refused, Stopped
@@ -39,30 +37,6 @@ class Disk:
         return os.preadv(descriptor, buffers, place)
 
 
-class Ears:
-    def __init__(self):
-        self.ended, self.pictures, self.error = threading.Event(), [], None
-
-    def progress(self, step, steps, preview_jpeg): ...
-
-    def picture(self, picture, manifest_json):
-        self.pictures.append(picture.pixels)
-
-    def failed(self, error):
-        self.error = error
-        self.ended.set()
-
-    def finished(self):
-        self.ended.set()
-
-
-class Inline:
-    def run(self, function, *args):
-        return function(*args)
-
-    def close(self): ...
-
-
 @pytest.fixture
 def disk(monkeypatch):
     monkeypatch.setattr(reader, "CHUNK_BYTES", 256 << 10)
@@ -83,30 +57,15 @@ def models(disk, tmp_path, tiny_folder):
     return made
 
 
-def engine_of(drawer):
-    settings = {"free_bytes": lambda: 1 << 40, "facts": {}, "describe": lambda *_: b""}
-    return Engine(lambda: drawer, lambda raw: raw.prepared, Inline(), **settings)
-
-
 @pytest.fixture
-def engine(drawer):
-    made = engine_of(drawer)
-    yield made
-    made.close()
+def engine(drawer, serve):
+    return serve(drawer)
 
 
-def submitted(engine, prepared):
-    raw = SimpleNamespace(
-        prepared=prepared, spec=b"", image=None, mask=None, layout=None, references=[], reference_masks=[]
-    )
-    ears = Ears()
-    return engine.submit(prepared.request.id, raw, ears), ears
-
-
-def test_an_interactive_request_is_drawn_while_a_checkpoint_is_loaded_for_another(engine, prepared, disk):
-    _, loads = submitted(engine, prepared(id="loads", checkpoint="there"))
+def test_an_interactive_request_is_drawn_while_a_checkpoint_is_loaded_for_another(engine, prepared, disk, submit):
+    _, loads = submit(engine, prepared(id="loads", checkpoint="there"))
     assert disk.reached.wait(LONG_S)
-    _, urgent = submitted(engine, prepared(id="urgent", checkpoint="here", priority=90))
+    _, urgent = submit(engine, prepared(id="urgent", checkpoint="here", priority=90))
     assert urgent.ended.wait(LONG_S) and urgent.error is None
     assert not loads.ended.is_set()
     disk.go_on.set()
@@ -114,18 +73,18 @@ def test_an_interactive_request_is_drawn_while_a_checkpoint_is_loaded_for_anothe
     assert np.array_equal(loads.pictures[0], urgent.pictures[0])
 
 
-def test_whoever_cancels_while_it_is_loaded_is_let_go_and_nothing_of_it_is_kept(engine, prepared, disk, models):
-    ticket, loads = submitted(engine, prepared(id="loads", checkpoint="there"))
+def test_whoever_cancels_while_it_is_loaded_is_let_go_and_nothing_of_it_is_kept(engine, prepared, disk, models, submit):
+    ticket, loads = submit(engine, prepared(id="loads", checkpoint="there"))
     assert disk.reached.wait(LONG_S)
     ticket.cancel()
     assert loads.ended.wait(LONG_S) and isinstance(loads.error, Stopped)
-    _, other = submitted(engine, prepared(id="other", checkpoint="here"))
+    _, other = submit(engine, prepared(id="other", checkpoint="here"))
     assert other.ended.wait(LONG_S) and other.error is None
     assert models.underway == [] and models.loaded == ["here"]
 
 
-def test_two_requests_for_one_checkpoint_are_drawn_from_one_loading(engine, prepared, disk, models):
-    ears = [submitted(engine, prepared(id=id, checkpoint="there"))[1] for id in "ab"]
+def test_two_requests_for_one_checkpoint_are_drawn_from_one_loading(engine, prepared, disk, models, submit):
+    ears = [submit(engine, prepared(id=id, checkpoint="there"))[1] for id in "ab"]
     assert disk.reached.wait(LONG_S)
     disk.go_on.set()
     for each in ears:
@@ -134,12 +93,12 @@ def test_two_requests_for_one_checkpoint_are_drawn_from_one_loading(engine, prep
     assert sorted(models.loaded) == ["here", "there"]
 
 
-def test_a_loading_that_fails_is_the_error_of_all_who_wait_and_of_nobody_else(engine, prepared, disk, models):
+def test_a_loading_that_fails_is_the_error_of_all_who_wait_and_of_nobody_else(engine, prepared, disk, models, submit):
     path = models.catalogue.folder / "there" / UNET
     path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\0")
-    waiting = [submitted(engine, prepared(id=id, checkpoint="there"))[1] for id in "ab"]
+    waiting = [submit(engine, prepared(id=id, checkpoint="there"))[1] for id in "ab"]
     assert disk.reached.wait(LONG_S)
-    _, other = submitted(engine, prepared(id="other", checkpoint="here", priority=90))
+    _, other = submit(engine, prepared(id="other", checkpoint="here", priority=90))
     assert other.ended.wait(LONG_S) and other.error is None
     disk.go_on.set()
     for each in waiting:
@@ -175,7 +134,9 @@ def test_each_of_a_loadings_many_units_counts_as_one_of_the_request(models, prep
     work.close()
 
 
-def test_a_lora_is_hashed_beside_the_device_and_others_are_drawn_meanwhile(tiny_catalogue, disk, prepared, monkeypatch):
+def test_a_lora_is_hashed_beside_the_device_and_others_are_drawn_meanwhile(
+    tiny_catalogue, disk, prepared, monkeypatch, serve, submit
+):
     disk.go_on.set()
     go_on, reached = threading.Event(), threading.Event()
 
@@ -186,15 +147,14 @@ def test_a_lora_is_hashed_beside_the_device_and_others_are_drawn_meanwhile(tiny_
 
     monkeypatch.setattr(ahead, "verified", held)
     models = Models(tiny_catalogue, torch.device("cpu"), torch.float32, 1 << 30)
-    engine = engine_of(Drawer(models, tiny_catalogue, CpuDevice(1)))
-    _, merges = submitted(engine, prepared(id="merges", loras=(LoraUse("tiny-lora", 0.8),)))
+    engine = serve(Drawer(models, tiny_catalogue, CpuDevice(1)))
+    _, merges = submit(engine, prepared(id="merges", loras=(LoraUse("tiny-lora", 0.8),)))
     assert reached.wait(LONG_S)
-    _, urgent = submitted(engine, prepared(id="urgent", priority=90))
+    _, urgent = submit(engine, prepared(id="urgent", priority=90))
     assert urgent.ended.wait(LONG_S) and urgent.error is None
     assert not merges.ended.is_set()
     go_on.set()
     assert merges.ended.wait(LONG_S) and merges.error is None
-    engine.close()
 
 
 def test_a_lora_that_was_removed_meanwhile_is_an_error_of_its_request(tiny_catalogue, prepared, tmp_path):

@@ -18,9 +18,9 @@ from engine.work import Unit
 
 @pytest.fixture
 def make_waiting(make_bench):
-    """An engine on the stand-ins, in which the second unit of each request in ``waits`` waits for a future."""
+    """An engine on the stand-ins, in which the second unit of each of ``waits`` waits for a future, or its first."""
 
-    def make(waits, **options):
+    def make(waits, begun=True, **options):
         for each in waits.values():
             each.model, each.moved_s = "a LoRA", time.monotonic()
         bench = make_bench(**options)
@@ -30,7 +30,7 @@ def make_waiting(make_bench):
             work = begin(ready)
             if work.id in waits:
                 work.units.insert(0, ("encode", None))
-                _let_wait(work, waits[work.id])
+                _let_wait(work, waits[work.id], len(work.units) - begun)
             return work
 
         bench.drawer.begin = begin_waiting
@@ -39,13 +39,13 @@ def make_waiting(make_bench):
     return make
 
 
-def _let_wait(work, wait):
-    kind, units = type(work), len(work.units)
+def _let_wait(work, wait, left):
+    kind = type(work)
 
     class Waiting(kind):
         @property
         def next(self):
-            return replace(super().next, waits=wait if len(self.units) == units - 1 else None)
+            return replace(super().next, waits=wait if len(self.units) == left else None)
 
     work.__class__ = Waiting
 
@@ -127,6 +127,23 @@ def test_whoever_watches_is_told_for_whom_an_idle_loop_waits(make_waiting, tmp_p
     assert told.wait(120)
     said = json.loads(path.read_text())
     assert (said["phase"], said["requests"], said["limit_s"]) == ("load", ["loads"], PhaseLimits().load)
+    wait.set_result(None)
+    assert ears.wait() == "finished"
+
+
+def test_who_waits_and_has_not_begun_is_not_named_for_it_would_be_blamed(make_waiting, kit):
+    wait, made, entered, told = Future(), [], [], threading.Event()
+    bench = make_waiting({"loads": wait}, begun=False, policy=policy_of(made))
+
+    def noted(phase, requests=(), _kind=None):
+        entered.append((phase, list(requests)))
+        if made[0].was_empty.is_set():
+            told.set()
+
+    bench.engine._phases.enter = noted
+    _, ears = bench.submit("loads")
+    assert told.wait(kit.LONG_S)
+    assert entered == [("idle", [])]
     wait.set_result(None)
     assert ears.wait() == "finished"
 

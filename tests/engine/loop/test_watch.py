@@ -21,7 +21,7 @@ def cancellation():
 @pytest.fixture
 def watch(cancellation):
     faults = []
-    made = cancellation.Watch(faults.append)
+    made = cancellation.Watch(faults.append, lambda: faults.append("fatal"))
     yield made
     made.end()
     assert not faults
@@ -80,10 +80,21 @@ def test_the_last_word_is_sent_though_nobody_is_asked_any_more(watch):
 
 
 def test_with_nobody_to_ask_it_sleeps_and_still_ends(cancellation):
-    watch = cancellation.Watch(print)
+    watch = cancellation.Watch(print, print)
     answer = Answer()
     watch.open(answer)
     assert answer.is_asked(3)
     watch.close(answer)
     watch.end()
     assert not watch._thread.is_alive()
+
+
+def test_where_it_fails_itself_somebody_is_told(cancellation):
+    told = threading.Event()
+
+    def log(text):
+        raise MemoryError(text)
+
+    watch = cancellation.Watch(log, told.set)
+    watch.open("no answer at all")
+    assert told.wait(LONG_S)

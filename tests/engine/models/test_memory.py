@@ -139,7 +139,7 @@ def test_what_was_removed_is_not_drawn_with(replaceable: Catalogue) -> None:
 
 def test_a_file_that_is_gone_or_no_weights_is_an_error_of_that_model(replaceable: Catalogue) -> None:
     path = replaceable.folder / "own" / "unet" / "diffusion_pytorch_model.safetensors"
-    for content, said in (b"\xff" * 16, "damaged"), (b"\x02" + b"\0" * 7 + b"[]", "damaged"), (None, "No such file"):
+    for content, said in (b"\xff" * 16, "damaged"), (b"\x02" + b"\0" * 7 + b"[]", "damaged"), (None, "missing"):
         path.unlink()
         if content is not None:
             path.write_bytes(content)

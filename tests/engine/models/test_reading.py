@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import hashlib
 import os
 import shutil
@@ -170,11 +171,11 @@ def test_a_disk_that_hangs_costs_few_threads_and_others_are_told(
     monkeypatch.setattr(ahead, "READINGS", own)
     entry = catalogue.entry("a")
     disks = hung(entry, MOST_HANGING)
-    before = threading.active_count()
+    before = _thread._count()
     with pytest.raises(ModelUnusable, match="4 readings hang"):
         models(catalogue, Disk()).checkpoint("b")
     waiting = ahead.Ahead([entry])
-    assert threading.active_count() == before
+    assert _thread._count() == before
     assert not waiting.done() and waiting.moved_s == -inf
     for each in disks:
         each.go_on()
@@ -183,8 +184,8 @@ def test_a_disk_that_hangs_costs_few_threads_and_others_are_told(
 
 
 def until_none(readings: Readings) -> None:
-    for thread, _ in readings._threads:
-        thread.join(LONG_S)
+    with readings._changed:
+        assert readings._changed.wait_for(lambda: not readings._running, LONG_S)
 
 
 def test_who_waits_for_room_hangs_not(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -419,6 +420,15 @@ def test_pure_python_is_run_in_slices_and_only_while_it_is_waited_for() -> None:
         assert not slices.advance()
     assert slices.advance()
     assert slices.outcome.result() == "all"
+
+
+def test_networks_that_are_put_together_in_turns_do_not_disturb_each_other() -> None:
+    def network() -> torch.nn.Module:
+        return torch.nn.Sequential(*[torch.nn.Sequential(torch.nn.Identity()) for _ in range(5)])
+
+    left = [Slices(network, slice_s=0.0) for _ in range(3)]
+    while left:
+        left = [each for each in left if not each.advance() or each.outcome.result() is None]
 
 
 def test_slices_that_are_given_up_end_where_they_stand() -> None:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from engine.errors import ModelUnusable, Refused
 from engine.models.entry import Entry
 from engine.request import LoraUse, RenderRequest
-from engine.variants import Variants, permitted
+from engine.variants import Variants, live, permitted
 
 PLENTY = 1 << 30
 FIRST = "mid_block.attentions.0.proj_in"
@@ -113,6 +113,57 @@ def test_what_is_kept_is_given_up_and_what_is_live_stays_live(checkpoint, stocke
     assert variants.kept_bytes == 0
     assert [variants.ready(each) for each in USES[1:3]] == [False, True]
     assert same(snapshot(checkpoint), live)
+
+
+def test_untouched_weights_are_copied_once_and_the_copies_are_counted(checkpoint, stocked):
+    variants = Variants(checkpoint, stocked, 0)
+    sizes = {path: checkpoint.unet.get_submodule(path).weight.nbytes for path in (FIRST, SECOND)}
+    assert variants.copied_bytes(()) == 0
+    assert variants.copied_bytes(USES[2]) == sizes[FIRST]
+    assert variants.copied_bytes(USES[3]) == sum(sizes.values())
+    variants.use(USES[2])
+    assert variants.copied_bytes(USES[3]) == sizes[SECOND]
+    variants.use(USES[3])
+    assert variants.copied_bytes(USES[1]) == 0
+
+
+def test_copies_are_given_up_where_the_live_weights_are_untouched(checkpoint, stocked, snapshot):
+    before, variants = snapshot(checkpoint), Variants(checkpoint, stocked, 0)
+    for use in USES[1:3]:
+        variants.use(use)
+    variants.give_up()
+    assert variants.copied_bytes(USES[1]) == checkpoint.unet.get_submodule(SECOND).weight.nbytes
+    variants.use(())
+    assert same(snapshot(checkpoint), before)
+    variants.give_up()
+    assert variants.copied_bytes(USES[1]) == variants.copied_bytes(USES[3]) > variants.copied_bytes(USES[2]) > 0
+    merged = [variants.use(USES[1]), snapshot(checkpoint)][1]
+    variants.use(())
+    assert same(snapshot(checkpoint), before) and not same(merged, before)
+
+
+def test_copies_stay_where_a_merge_failed_half_way(checkpoint, stocked, snapshot, monkeypatch):
+    before, variants = snapshot(checkpoint), Variants(checkpoint, stocked, 0)
+    write, written = live.LiveWeights._write, []
+
+    def failing(self, layer, values):
+        if written:
+            raise MemoryError
+        written.append(layer)
+        write(self, layer, values)
+
+    with monkeypatch.context() as patched, pytest.raises(MemoryError):
+        patched.setattr(live.LiveWeights, "_write", failing)
+        variants.use(USES[1])
+    assert not same(snapshot(checkpoint), before)
+    variants.give_up()
+    variants.use(())
+    assert same(snapshot(checkpoint), before)
+
+
+def test_beside_a_gpu_copies_take_nothing_of_its_memory(checkpoint, stocked):
+    variants = Variants(replace(checkpoint, device=torch.device("cuda")), stocked, 0)
+    assert variants.copied_bytes(USES[1]) == 0
 
 
 def test_a_variant_is_merged_without_being_kept_where_that_is_not_wanted(checkpoint, stocked, snapshot):

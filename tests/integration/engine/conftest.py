@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,12 +16,14 @@ import pytest
 
 from continuity.inference.client import TritonClient
 from continuity.inference.server import TritonServer
+from continuity.inference.watchdog import RendererState
 from engine.shapes import sharing_on
 from services.embedded.settings import Settings
 from services.embedded.triton import embedded_triton
 from tests.integration.engine.bare_process import PYTHON, VARIABLES, Bare, Expected
 from tests.integration.engine.cases import CASES, IN_BATCHES
 from tests.integration.engine.device import SHARING, Device
+from tests.integration.engine.seen import Seen
 
 HERE = Path(__file__).parent
 
@@ -95,19 +98,17 @@ def device(
     """A second Triton, on a device of which ``Device`` tells, and whose batches have ``SHARING`` slots."""
     folder = tmp_path_factory.mktemp("device")
     server, _ = embedded_triton(settings.model_copy(update={"home": folder, "models": settings.models_folder}))
-    device = Device(server, folder / "free", folder / "units", folder / "held")
-    device.held.mkdir()
+    device = Device(server, folder)
     repository = copytree(server._settings.model_repository, folder / "repository")
     model = repository / "sdxl" / "1"
     (model / "model.py").rename(model / "served.py")
     (model / "model.py").write_text((HERE / "altered_model.py").read_text())
-    files = {"TEST_FREE_BYTES": device.free, "TEST_UNITS": device.noted, "TEST_HELD": device.held}
-    altered = {name: str(path) for name, path in files.items()} | {"TEST_SHARING": str(SHARING)}
+    altered = {"TEST_DEVICE": str(folder), "TEST_SHARING": str(SHARING)}
     environment = {**server._settings.environment, **altered}
     server._settings = replace(server._settings, model_repository=repository, environment=environment)
-    device.has_at_the_start()
+    device.is_made()
     with surviving(server, loop):
-        device.has_plenty()
+        device.is_as_usual()
         yield device
 
 
@@ -115,4 +116,23 @@ def device(
 async def batching_client(device: Device) -> AsyncIterator[TritonClient]:
     async with TritonClient(device.server.address) as client:
         yield client
-    device.has_plenty()
+    device.is_as_usual()
+
+
+@pytest.fixture
+def seen(device: Device) -> Seen:
+    return Seen(device, time.monotonic())
+
+
+@pytest.fixture
+def watched(settings: Settings, loop: asyncio.AbstractEventLoop, tmp_path: Path) -> Iterator[TritonServer]:
+    """A server of a test's own, beside its watchdog; its home is ``tmp_path``."""
+    server, watchdog = embedded_triton(settings.model_copy(update={"home": tmp_path, "models": settings.models_folder}))
+
+    async def started() -> RendererState:
+        watchdog.start()
+        return (await watchdog.settled()).state
+
+    assert asyncio.run_coroutine_threadsafe(started(), loop).result() is RendererState.SERVING
+    yield server
+    asyncio.run_coroutine_threadsafe(watchdog.stop(), loop).result()

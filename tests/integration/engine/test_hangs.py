@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,7 @@ import pytest
 from continuity.inference.client import TritonClient
 from continuity.inference.errors import RendererUnavailable
 from continuity.inference.server import TritonServer
-from continuity.inference.watchdog import RendererState
 from engine.crashes import crashes_path
-from services.embedded.settings import Settings
-from services.embedded.triton import embedded_triton
 from services.rendering.adapters.sdxl_tensors import SDXL
 from tests.integration.engine.asking import ENDLESS, Answer, answered, begun, require_refusal
 from tests.integration.engine.bare_process import Expected
@@ -26,20 +22,6 @@ from tests.integration.engine.cases import CASES
 pytestmark = [pytest.mark.engine, pytest.mark.triton, pytest.mark.timeout(600)]
 
 LIMIT_S = 240.0
-
-
-@pytest.fixture
-def watched(settings: Settings, loop: asyncio.AbstractEventLoop, tmp_path: Path) -> Iterator[TritonServer]:
-    """A server of this test's own, whose home is ``tmp_path``."""
-    server, watchdog = embedded_triton(settings.model_copy(update={"home": tmp_path, "models": settings.models_folder}))
-
-    async def started() -> RendererState:
-        watchdog.start()
-        return (await watchdog.settled()).state
-
-    assert asyncio.run_coroutine_threadsafe(started(), loop).result() is RendererState.SERVING
-    yield server
-    asyncio.run_coroutine_threadsafe(watchdog.stop(), loop).result()
 
 
 async def stopped_amid_a_step(state: Path) -> int:

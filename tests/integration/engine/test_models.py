@@ -22,7 +22,7 @@ UNUSABLE = {
     "pickled": r"unet",
     "pickle-beside": r"unet",
     "unread-settings": r"unet/config\.json",
-    "file-missing": r"vae/diffusion_pytorch_model\.safetensors .*(missing|No such file)",
+    "file-missing": r"vae/diffusion_pytorch_model\.safetensors is missing",
     "file-added": r"unet/more\.safetensors is not among its files",
     "unread-about": r"model\.json cannot be read",
     "weight-missing": r"unet lacks 1 weights: conv_in\.weight",

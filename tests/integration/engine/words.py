@@ -17,6 +17,7 @@ def _numbers() -> dict[str, Case]:
         "another seed": Case({"seed": 2**32 - 1}),
         "one step": Case({"steps": 1}),
         "many steps": Case({"steps": 12}),
+        "twenty steps": Case({"steps": 20}),
         "unguided": Case({"guidance": 1.0}),
         "guidance of nothing": Case({"guidance": 0.0, "negative": "fog", "seed": 12}),
         "much guidance": Case({"guidance": 30.0}),

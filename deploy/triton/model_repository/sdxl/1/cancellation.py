@@ -4,6 +4,8 @@ import threading
 import time
 from itertools import islice
 
+from engine.threads import needed
+
 _LOOK_S = 0.005
 """Pause between two rounds of asking."""
 _ROUNDS, _ASKED_AT_ONCE = 16, 4
@@ -17,9 +19,10 @@ class Watch:
 
     To ask takes some 90 µs of three threads, and the interpreter's lock twice. So requests that have begun are asked
     every time, of the waiting ones a few in turn, and where there is nobody the thread sleeps.
+    ``fatal`` is called where it fails: nobody's cancelling would be seen any more.
     """
 
-    def __init__(self, log):
+    def __init__(self, log, fatal):
         self._log = log
         self._begun = {}
         self._waiting = {}
@@ -27,7 +30,7 @@ class Watch:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._needed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="cancellations", daemon=True)
+        self._thread = threading.Thread(target=needed(self._run, fatal), name="cancellations", daemon=True)
         self._thread.start()
 
     def open(self, answer):

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ sys.path.append(str(Path(__file__).parent))
 from cancellation import Watch  # noqa: E402
 
 from engine.crashes import Crashes  # noqa: E402
-from engine.door import build  # noqa: E402
+from engine.door import EXIT_CODE, build  # noqa: E402
 from engine.errors import ModelUnusable, NotAPicture, OutOfMemory, QueueFull, Refused, Stopped  # noqa: E402
 from engine.preparation import RawRequest  # noqa: E402
 
@@ -27,6 +28,7 @@ _WORDS = (
     (ModelUnusable, "model", "INVALID_ARG"),
     (QueueFull, "full", "UNAVAILABLE"),
     (OutOfMemory, "memory", "UNAVAILABLE"),
+    (MemoryError, "memory", "UNAVAILABLE"),
     (NotAPicture, "picture", "INTERNAL"),
     (Stopped, "cancelled", "CANCELLED"),
 )
@@ -40,7 +42,7 @@ class TritonPythonModel:
         """Called once: there is one instance."""
         state = Path(os.environ["CONTINUITY_ENGINE_STATE"])
         self._crashes = Crashes(state)
-        self._watch = Watch(pb_utils.Logger.log_error)
+        self._watch = Watch(pb_utils.Logger.log_error, partial(os._exit, EXIT_CODE))
         self._engine = build(
             Path(os.environ["CONTINUITY_MODELS"]),
             os.environ.get("CONTINUITY_ENGINE_DEVICE", "auto"),
@@ -119,7 +121,20 @@ class _Answer:
             was_open, self._open = self._open, False
         self._watch.close(self)
         if was_open:
+            self._send_last(response)
+
+    def _send_last(self, response):
+        """Send the final flag, with something shorter where there is no memory for the response; or end the process.
+
+        A request whose last response cannot be sent would never end, and only a new process can give it back.
+        """
+        try:
             self._sender.send(response, flags=_FINAL)
+        except Exception as failure:
+            try:
+                self._sender.send(_failure(f"[memory] the answer could not be sent: {failure}", "UNAVAILABLE"), _FINAL)
+            except Exception:
+                os._exit(EXIT_CODE)
 
     def _answer(self, response):
         if self._is_unwanted():
