@@ -6,7 +6,7 @@ from continuity.kernel.errors import InvalidValue
 from engine.errors import ModelUnusable, Refused
 from engine.models.catalogue import Catalogue
 from engine.models.published import PUBLISHED
-from services.embedded.tiny_model import NAME as GENERATED
+from services.rendering.adapters.sdxl_models import GENERATED
 from services.rendering.adapters.sdxl_options import ADAPTER_KIND, AUTO, IMG2IMG, OFF
 from services.rendering.settings import Settings
 

@@ -53,9 +53,7 @@ async def run(settings: Settings, *, exit_when_idle: bool) -> None:
 
     One that ends by itself starts what draws when that is wanted; commands may end it sooner.
     """
-    wanted = RenderingSettings(**settings.model_dump())
-    rendering.check(wanted)
-    check_models(wanted)
+    check(settings)
     stopped = stop_signal()
     with sole_runtime(settings.lock_path):
         async with serving(settings, stopped, for_commands=exit_when_idle) as running:
@@ -65,6 +63,13 @@ async def run(settings: Settings, *, exit_when_idle: bool) -> None:
                     await signal_or_idle(running, stopped, settings.idle_exit_s)
                 else:
                     await stopped.wait()
+
+
+def check(settings: Settings) -> None:
+    """Raise ``InvalidValue`` naming a setting with which nothing could be drawn; nothing is opened for that."""
+    wanted = RenderingSettings(**settings.model_dump())
+    rendering.check(wanted)
+    check_models(wanted)
 
 
 class MayBeIdle(Protocol):

@@ -9,17 +9,17 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from continuity.inference.errors import TinyModelUnmade
 from continuity.inference.locate import ENGINE_VENV
 from services.embedded.settings import Settings
+from services.rendering.adapters.sdxl_models import GENERATED
 
 _log = logging.getLogger(__name__)
 
-NAME = "sdxl-tiny"
 _TAIL_CHARACTERS = 2_000
 
 
 async def make_tiny_model(settings: Settings) -> None:
     """Generate the model where it is what draws and is not there. Raises ``TinyModelUnmade``."""
-    folder = settings.models_folder / NAME
-    if settings.renderer != NAME or (folder / "model.json").exists():
+    folder = settings.models_folder / GENERATED
+    if settings.renderer != GENERATED or (folder / "model.json").exists():
         return
     _log.info("generating %s", folder)
     folder.parent.mkdir(parents=True, exist_ok=True)

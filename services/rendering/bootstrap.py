@@ -23,6 +23,7 @@ from continuity.telemetry.providers import watch
 from services.rendering.adapters.keyframe_files import KEYFRAMES, PREVIEWS, StoredKeyframeFiles, TakeReferences
 from services.rendering.adapters.previz_renderer import PrevizRenderer
 from services.rendering.adapters.progress_topic import ProgressTopic
+from services.rendering.adapters.sdxl_models import FolderModels
 from services.rendering.adapters.sdxl_options import SdxlChoice
 from services.rendering.adapters.sdxl_renderer import SdxlRenderer
 from services.rendering.adapters.sdxl_rules import EngineRules
@@ -44,6 +45,7 @@ from services.rendering.entrypoints.subscribers import subscriptions
 from services.rendering.handlers.accept_options import AcceptOptions
 from services.rendering.handlers.admission import Admission
 from services.rendering.handlers.cancel_job import CancelJob
+from services.rendering.handlers.check_options import CheckOptions
 from services.rendering.handlers.fair_queue import FairQueue
 from services.rendering.handlers.find_jobs import FindJobs
 from services.rendering.handlers.freeze_cast import FreezeCast
@@ -134,6 +136,7 @@ async def bootstrap(
         cancel=CancelJob(jobs, progress, clock),
         verify=VerifyKeyframe(jobs, files, renderer, start_renderer, draw_s),
         sources=sources,
+        check=CheckOptions(rules, FolderModels(settings)),
     )
     grace_s = settings.collect_after_s
     pointed_at = TakeReferences(DocumentReferences(documents, (JOBS, KEYFRAME)))

@@ -21,6 +21,7 @@ from PIL import Image
 from continuity.api.common.v1.shot_pb2 import Shot, ShotType
 from continuity.api.rendering.v1.job_pb2 import JOB_STATE_SUCCEEDED, Job
 from continuity.api.rendering.v1.render_service_pb2 import (
+    CheckOptionsRequest,
     DownloadKeyframeRequest,
     SubmitShotsRequest,
     UploadSourceRequest,
@@ -199,6 +200,26 @@ async def test_a_lora_that_is_not_for_commercial_use_is_refused_in_a_commercial_
     job = await caller.drawn(f"licence-{commercial}", options, commercial=commercial)
     assert (job.state == JOB_STATE_SUCCEEDED) != commercial
     assert ("commercial" in job.failure.message) == commercial
+
+
+async def test_weights_of_words_reach_the_engine_as_they_are_written_and_count(caller: Caller) -> None:
+    drawn = []
+    for weight in ("0.2", "1.8"):
+        words = f"(red scarf:{weight}) BREAK rain"
+        job = await caller.drawn("words", {"prompt": words, "negative": "[crowd]", "steps": 2, "layout_strength": 0})
+        drawn += await caller.takes(job)
+        assert drawn[-1].request["prompt"] == f"{job.prompt.text}, {words}"
+        assert drawn[-1].request["negative"] == f"{job.prompt.negative}, [crowd]"
+    assert not np.array_equal(drawn[0].pixels, drawn[1].pixels)
+
+
+async def test_everything_that_cannot_be_drawn_with_is_told_without_a_shot(caller: Caller) -> None:
+    film, shot = {"checkpoint": "sdxl-tniy", "sampler": "DPM++ 2N"}, {"loras": [{"name": "festival-lora"}]}
+    asked = CheckOptionsRequest(options=film, shots=[shot], commercial=True)
+    refused = {each.field: each.limit for each in (await caller.stub.CheckOptions(asked)).refused}
+    assert set(refused) == {"options.sampler", "options.checkpoint", "shots[0].options.loras[0].name"}
+    assert "did you mean 'sdxl-tiny'?" in refused["options.checkpoint"]
+    assert "commercial" in refused["shots[0].options.loras[0].name"]
 
 
 async def test_a_sampler_that_is_none_is_refused_before_anything_is_drawn(caller: Caller) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import DEVNULL
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -50,11 +50,18 @@ def engine_folder(checkout: Path = CHECKOUT) -> Path:
     return checkout / ".venv-engine"
 
 
-async def require_engine(note: Callable[[str], None], checkout: Path = CHECKOUT) -> None:
-    """Install what the renderer needs, where it does and this is a checkout. Raises ``EngineNotInstalled``."""
+async def require_engine(
+    note: Callable[[str], None], check: Callable[[], Awaitable[None]], checkout: Path = CHECKOUT
+) -> None:
+    """Install what the renderer needs, where it does and this is a checkout. Raises ``EngineNotInstalled``.
+
+    ``check`` comes before that: it raises what would end the runtime anyway, when gigabytes have been fetched for it.
+    """
     renderer = RendererSettings().renderer
     if renderer == PREVIZ or not (checkout / "deploy" / "local" / "set_up.py").exists():
         return
+    if not engine_folder(checkout).exists():
+        await check()
     if not await installed(f"the renderer {renderer} needs", note, checkout):
         raise EngineNotInstalled(renderer, checkout)
 

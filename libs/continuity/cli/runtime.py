@@ -21,7 +21,7 @@ from continuity.cli.ending import runtime_process
 from continuity.cli.engine import PREVIZ, RendererSettings, require_engine
 from continuity.cli.home import require_home
 from continuity.cli.settings import Settings
-from continuity.cli.starting import MODULE, started
+from continuity.cli.starting import MODULE, check_settings, started
 from continuity.kernel.errors import Unavailable
 from continuity.rpc.channel import open_channel
 from continuity.rpc.runtime import RuntimeCalls
@@ -146,13 +146,20 @@ async def join_or_start(settings: Settings, note: Note, *, draws: bool = False) 
     if hold is not None and (otherwise := _otherwise(hold.record)):
         hold = await _unless_idle(settings, hold, otherwise, note)
     if draws and (hold is None or hold.record.renderer != PREVIZ):
-        await require_engine(note)
+        await require_engine(note, partial(_check, settings, hold))
     if hold is not None and draws and not await hold.starts_renderer():
         hold = await _unless_idle(settings, hold, "what draws was not installed when it was started", note)
     if hold is None:
         hold = await _anew(settings, note)
         _ = draws and await hold.starts_renderer()
     return hold
+
+
+async def _check(settings: Settings, hold: Hold | None) -> None:
+    """Look at the settings of a runtime that is to be started; one that runs has done so with its own."""
+    if hold is None:
+        require_runtime()
+        await check_settings(settings)
 
 
 async def _anew(settings: Settings, note: Note) -> Hold:

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,21 @@ async def started(settings: Settings, join: Callable[[], Awaitable[H | None]]) -
         raise runtime.did_not_start(f"it did not serve within {START_TIMEOUT_S:.0f} s") from None
 
 
+async def check_settings(settings: Settings) -> None:
+    """Have the services look at their settings, and start nothing. Raises ``SettingsInvalid``."""
+    child = await asyncio.create_subprocess_exec(
+        *RUNTIME_COMMAND, "--check", stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, env=settings.child_environment()
+    )
+    _, said = await child.communicate()
+    if child.returncode == MISCONFIGURED:
+        raise _settings_invalid(said.decode(errors="replace").splitlines())
+
+
+def _settings_invalid(lines: list[str]) -> SettingsInvalid:
+    """Return the error that the last of a program's lines tell of."""
+    return SettingsInvalid("\n".join(line for line in lines if line.startswith(PREFIX)) or lines[-1])
+
+
 class _DetachedRuntime:
     """A runtime in a session of its own: neither Ctrl-C nor the end of the command reaches it.
 
@@ -85,7 +101,7 @@ class _DetachedRuntime:
         if ended:
             require_home(self._settings)  # on a disk that has filled up not even its log may say so
             raise (
-                self._misconfigured()
+                _settings_invalid(self._logged())
                 if ended == MISCONFIGURED
                 else self.did_not_start(f"it ended with exit code {ended}")
             )
@@ -96,10 +112,6 @@ class _DetachedRuntime:
         """Return the error with what the runtime has logged since."""
         tail = "".join(f"{line}\n" for line in self._logged()[-TAIL_LINES:])
         return RuntimeDidNotStart(cause, tail, self._settings.log_file)
-
-    def _misconfigured(self) -> SettingsInvalid:
-        lines = self._logged()
-        return SettingsInvalid("\n".join(line for line in lines if line.startswith(PREFIX)) or lines[-1])
 
     def _logged(self) -> list[str]:
         return self._settings.log_file.read_bytes()[self._log_begin :].decode(errors="replace").splitlines()

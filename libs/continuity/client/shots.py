@@ -15,10 +15,12 @@ from continuity.api.rendering.v1.job_pb2 import (
 )
 from continuity.api.rendering.v1.render_service_pb2 import (
     CancelJobRequest,
+    CheckOptionsRequest,
     DownloadKeyframeRequest,
     GetJobRequest,
     GetJobResponse,
     ListJobsRequest,
+    RefusedOption,
     SubmitShotsRequest,
     SubmitShotsResponse,
     UploadSourceRequest,
@@ -52,6 +54,10 @@ class Shots:
         request.CopyFrom(submission)
         request.request_id = submission.request_id or new_id()
         return await self._transport.unary(self._stub.SubmitShots, request, repeatable=True)
+
+    async def check_options(self, request: CheckOptionsRequest) -> tuple[RefusedOption, ...]:
+        """Return every option that shots could not be drawn with; none are handed in."""
+        return tuple((await self._transport.unary(self._stub.CheckOptions, request, repeatable=True)).refused)
 
     async def upload_source(self, picture: bytes) -> str:
         """Store a picture that shots can begin with, or its mask; return the SHA-256 by which options name it."""

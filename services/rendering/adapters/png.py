@@ -64,7 +64,8 @@ def parameters_text(settings: dict[str, Any]) -> str:
         "Size": f"{settings['width_px']}x{settings['height_px']}",
         "Model": _model(settings["renderer"], drawn.get("checkpoint", "")),
     }
-    lines = [settings["prompt"], f"Negative prompt: {settings['negative_prompt']}"]
+    prompt, negative = drawn.get("prompt", settings["prompt"]), drawn.get("negative", settings["negative_prompt"])
+    lines = [prompt, f"Negative prompt: {negative}"]
     return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in named.items())])
 
 

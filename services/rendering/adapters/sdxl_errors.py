@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from continuity.inference.errors import RenderRefused
 from continuity.kernel.errors import ContinuityError, Full, Invalid, WrongState
+from services.rendering.adapters.sdxl_fields import renamed
 from services.rendering.domain.errors import RenderCrashed, RendererDown
 from services.rendering.domain.job import Job
+from services.rendering.domain.render_options import NOTHING_ASKED
 
 _CODED = re.compile(r"\[(\w+)\]\s*(.*)", re.DOTALL)
 
@@ -72,7 +74,6 @@ class NoPictureAgain(NoPicture):
 
 
 _ERRORS: dict[str, Callable[[str], ContinuityError]] = {
-    "refused": EngineRefused,
     "model": ModelUnusable,
     "full": EngineFull,
     "memory": OutOfMemory,
@@ -90,4 +91,6 @@ def told(error: RenderRefused, job: Job) -> ContinuityError:
         return RendererDown(cause="the engine stopped")
     if word == "picture":
         return NoPictureAgain(detail) if job.attempts else NoPicture(detail)
+    if word == "refused":
+        return EngineRefused(renamed(detail, job.shot.options or NOTHING_ASKED))
     return _ERRORS.get(word, EngineFault)(detail)

@@ -6,10 +6,14 @@ import hashlib
 import json
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.errors import Refused
+from engine.parsing.tags import untagged
 from engine.presets import Preset, preset
 from services.rendering.domain.render_options import NOTHING_ASKED, RenderOptions
 from services.rendering.settings import Settings
@@ -84,7 +88,7 @@ class SdxlChoice:
     def _chosen(self, asked: RenderOptions) -> SdxlOptions:
         settings = self._settings
         checkpoint = asked.checkpoint or self._own
-        fast = preset(checkpoint, [each.name for each in asked.loras])
+        fast = preset(checkpoint, [*lora_names(asked)])
         layers = _Layers(settings, asked, fast, is_own=fast == preset(self._own))
         guide = asked.layout_guide or settings.layout_guide
         steps = layers.steps(guide)
@@ -152,6 +156,13 @@ class _Layers:
         if guide != IMG2IMG or int(steps * (1.0 - strength)) >= 1:
             return strength
         return next(each / 1000 for each in range(999, -1, -1) if int(steps * (1.0 - each / 1000)) >= 1)
+
+
+def lora_names(asked: RenderOptions) -> Iterator[str]:
+    """Yield the LoRAs that options name, those in the prompt (``<lora:grain:0.8>``) behind the others."""
+    yield from (each.name for each in asked.loras)
+    with suppress(Refused):  # a tag that is none is refused where options are checked
+        yield from (each.name for each in untagged(asked.prompt, "")[1])
 
 
 def _strength(asked: RenderOptions, guide: str, layout_strength: float) -> float:

@@ -68,8 +68,8 @@ def request_fields(task: RenderTask, options: SdxlOptions, guides: Guides) -> di
     job, prompt = task.job, task.job.prompt
     fields: dict[str, Any] = {
         "id": job.id,
-        "prompt": prompt.text if prompt else "",
-        "negative": prompt.negative if prompt else "",
+        "prompt": _followed(prompt.text if prompt else "", options.asked.prompt),
+        "negative": _followed(prompt.negative if prompt else "", options.asked.negative),
         "project": task.project,
         "priority": job.priority,
         "commercial": options.commercial or job.commercial,
@@ -80,7 +80,7 @@ def request_fields(task: RenderTask, options: SdxlOptions, guides: Guides) -> di
         **drawn_fields(options, options.asked.images if task.take is None else None),
     }
     if guides.references:
-        fields["references"] = [_reference(number, options) for number in range(len(guides.references))]
+        fields["references"] = [reference_field(number, options) for number in range(len(guides.references))]
     return fields
 
 
@@ -107,6 +107,16 @@ def drawn_fields(options: SdxlOptions, images: int | None) -> dict[str, Any]:
     return fields
 
 
+def reference_field(number: int, options: SdxlOptions) -> dict[str, Any]:
+    """Return the field of one person, whose picture and mask have a number."""
+    return {"picture": number, "mask": number, "scale": options.identity_strength, "adapter": options.adapter}
+
+
+def _followed(built: str, asked: str) -> str:
+    """Return what the prompt service has built and, behind it, what the shot asks for as it is written."""
+    return ", ".join(filter(None, (built, asked)))
+
+
 def _deadline_s(job: Job, now: float) -> float | None:
     """Only a job's own time to live hurries the engine; that an attempt may take so long and no longer does not."""
     if job.expire_time is None or job.finished:
@@ -116,10 +126,6 @@ def _deadline_s(job: Job, now: float) -> float | None:
 
 def _without_gaps(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _reference(number: int, options: SdxlOptions) -> dict[str, Any]:
-    return {"picture": number, "mask": number, "scale": options.identity_strength, "adapter": options.adapter}
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:

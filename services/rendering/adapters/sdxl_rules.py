@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 from continuity.kernel.errors import InvalidValue
 from engine.errors import Refused
 from engine.parsing.specification import parse
+from engine.text.grammar import sections
+from services.rendering.adapters.sdxl_fields import option, setting
 from services.rendering.adapters.sdxl_options import SdxlChoice, SdxlOptions
-from services.rendering.adapters.sdxl_request import drawn_fields
+from services.rendering.adapters.sdxl_request import drawn_fields, reference_field
 from services.rendering.domain.render_options import NOTHING_ASKED, RenderOptions
 from services.rendering.domain.submission import DEFAULT_HEIGHT_PX, DEFAULT_WIDTH_PX
 
-_ANY = {"id": "shot", "prompt": "shot"}
+_ANY = {"id": "shot"}
 """What the engine wants of every request and has no rules for here."""
-_NAMES = {"layout.kind": "layout_guide", "layout.scale": "layout_strength", "strength": "source.strength"}
-"""Our fields by the engine's, where they differ."""
+_SHOT = "shot"
+"""Instead of the words that the prompt service will build."""
 
 
 class EngineRules:
@@ -27,19 +30,40 @@ class EngineRules:
 
     def check_settings(self) -> None:
         """Raise ``InvalidValue`` naming a setting with which every shot without options would be refused."""
-        try:
-            self.check(NOTHING_ASKED, DEFAULT_WIDTH_PX, DEFAULT_HEIGHT_PX)
-        except InvalidValue as error:
-            raise replace(error, field=f"CONTINUITY_{error.field.upper()}") from None
+        for refused in self.refusals(NOTHING_ASKED, DEFAULT_WIDTH_PX, DEFAULT_HEIGHT_PX):
+            raise replace(refused, field=setting(refused.field))
 
-    def check(self, asked: RenderOptions, width_px: int, height_px: int) -> None:
-        """Raise ``InvalidValue`` naming the option that the engine would refuse, whatever the models are."""
-        options = self._choose(asked)
-        spec = _ANY | {"width_px": width_px, "height_px": height_px} | drawn_fields(options, options.asked.images)
+    def refusals(self, asked: RenderOptions, width_px: int, height_px: int) -> Iterator[InvalidValue]:
+        """Yield each option that the engine would refuse, whatever the models are.
+
+        It tells of one at a time, so that what it has refused is left out the next time that it is asked.
+        """
+        while (refused := self._refusal(asked, width_px, height_px)) is not None:
+            yield refused
+            left = asked.without(refused.field)
+            if left == asked:
+                return
+            asked = left
+
+    def _refusal(self, asked: RenderOptions, width_px: int, height_px: int) -> InvalidValue | None:
         try:
-            parse(json.dumps({name: value for name, value in spec.items() if value is not None}).encode())
+            self._check(asked, width_px, height_px)
+        except InvalidValue as error:
+            return error
+        return None
+
+    def _check(self, asked: RenderOptions, width_px: int, height_px: int) -> None:
+        options = self._choose(asked)
+        spec = _ANY | {"width_px": width_px, "height_px": height_px} | drawn_fields(options, asked.images)
+        spec |= {"prompt": f"{_SHOT}, {asked.prompt}", "negative": asked.negative}
+        if options.adapter is not None:
+            spec["references"] = [reference_field(0, options)]
+        try:
+            request = parse(json.dumps({name: value for name, value in spec.items() if value is not None}).encode())
+            sections(request.prompt)
+            sections(request.negative, "negative")
         except Refused as error:
-            raise InvalidValue(_NAMES.get(error.field, error.field), error.value, error.limit) from None
+            raise InvalidValue(option(error.field), error.value, error.limit) from None
         _require_steps(options)
 
 

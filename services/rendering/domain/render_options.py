@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+import re
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from typing import Any
 
 ABSENT = (None, "", ())
 
@@ -41,7 +43,10 @@ class SourceImage:
 
 @dataclass(frozen=True)
 class RenderOptions:
-    """Everything may be absent: None, empty text, no LoRAs. ``images`` are takes of one shot, with seeds in a row."""
+    """Everything may be absent: None, empty text, no LoRAs. ``images`` are takes of one shot, with seeds in a row.
+
+    ``prompt`` and ``negative`` are in AUTOMATIC1111's grammar and follow what the prompt service has built.
+    """
 
     checkpoint: str = ""
     steps: int | None = None
@@ -58,13 +63,33 @@ class RenderOptions:
     layout_guide: str = ""
     identity_strength: float | None = None
     source: SourceImage | None = None
+    prompt: str = ""
+    negative: str = ""
 
     def gives(self, name: str) -> bool:
         """Whether a field is not absent."""
         return getattr(self, name) not in ABSENT
 
+    def without(self, path: str) -> RenderOptions:
+        """Return the options as if nobody had said what stands at a path such as ``steps`` or ``loras[1].name``.
+
+        Of what has a default (``hires.scale``) that alone is forgotten. A path to no option changes nothing.
+        """
+        name, *within = re.split(r"[.\[]", path)
+        if name not in NOTHING_ASKED.__dataclass_fields__:
+            return self
+        held, absent = getattr(self, name), getattr(NOTHING_ASKED, name)
+        lesser = _usual(held, within[0]) if within and is_dataclass(held) else held
+        return replace(self, **{name: absent if lesser == held else lesser})
+
 
 NOTHING_ASKED = RenderOptions()
+
+
+def _usual(held: Any, name: str) -> Any:
+    """Return a part of the options with the default of a field, where it has one."""
+    default = type(held).__dataclass_fields__[name].default
+    return held if default is MISSING else replace(held, **{name: default})
 
 
 def merged(film: RenderOptions | None, shot: RenderOptions | None) -> RenderOptions | None:

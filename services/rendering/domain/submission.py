@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 from continuity.kernel.errors import InvalidValue
 from continuity.kernel.ids import derived_id
+from services.rendering.domain.asked_options import AskedOptions
 from services.rendering.domain.render_options import RenderOptions, merged
 from services.rendering.domain.shot import Shot
 
@@ -55,6 +56,11 @@ class Submission:
     def optioned(self, shot: Shot) -> Shot:
         """Return the shot with the options that it is drawn with."""
         return replace(shot, options=merged(self.options, shot.options))
+
+    @property
+    def asked_options(self) -> AskedOptions:
+        """The film's options and those of the shots."""
+        return AskedOptions(self.options, tuple(shot.options for shot in self.shots))
 
     @property
     def expire_time(self) -> float | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from continuity.api.events.v1 import render_events_pb2 as events
 from continuity.api.rendering.v1 import job_pb2, verification_pb2
 from continuity.api.rendering.v1 import render_service_pb2 as pb
+from continuity.kernel.errors import InvalidValue
 from continuity.messaging.codec import EventCodec, Publication
 from continuity.wire.conversion import from_message, to_message
 from services.rendering.domain.events import (
@@ -16,11 +19,14 @@ from services.rendering.domain.events import (
 )
 from services.rendering.domain.job import Job
 from services.rendering.domain.verification import Verification
+from services.rendering.handlers.check_options import OptionsAsked
 from services.rendering.handlers.ports import SourcePicture, Step
 from services.rendering.handlers.submit_shots import ShotsAsked
 
 TOPIC = "continuity.render.v1"
 PROGRESS_TOPIC = "continuity.render-progress.v1"
+MAX_SHOWN = 200
+"""Characters of a value that is refused."""
 
 
 def _job_id(event: RenderProgressed) -> str:
@@ -42,6 +48,17 @@ CODEC = EventCodec(
 def shots_asked(request: pb.SubmitShotsRequest) -> ShotsAsked:
     """Return what a SubmitShots call asks for."""
     return from_message(request, ShotsAsked)
+
+
+def options_asked(request: pb.CheckOptionsRequest) -> OptionsAsked:
+    """Return what a CheckOptions call asks about."""
+    return from_message(request, OptionsAsked)
+
+
+def refusals_response(refused: Iterable[InvalidValue]) -> pb.CheckOptionsResponse:
+    """Return the options that nothing can be drawn with."""
+    told = [pb.RefusedOption(field=each.field, value=str(each.value)[:MAX_SHOWN], limit=each.limit) for each in refused]
+    return pb.CheckOptionsResponse(refused=told)
 
 
 def job_message(job: Job, queue_position: int | None = None) -> job_pb2.Job:

@@ -16,12 +16,15 @@ from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import Job
 from services.rendering.entrypoints.mapping import (
     job_message,
+    options_asked,
     progress_message,
+    refusals_response,
     shots_asked,
     source_response,
     verification_response,
 )
 from services.rendering.handlers.cancel_job import CancelJob
+from services.rendering.handlers.check_options import CheckOptions
 from services.rendering.handlers.find_jobs import FindJobs
 from services.rendering.handlers.ports import Sources
 from services.rendering.handlers.stores import Jobs
@@ -44,11 +47,16 @@ class RenderServicer(pb_grpc.RenderServiceServicer):
     cancel: CancelJob
     verify: VerifyKeyframe
     sources: Sources
+    check: CheckOptions
 
     async def SubmitShots(self, request: pb.SubmitShotsRequest, context: Context) -> pb.SubmitShotsResponse:
         """Accept shots."""
         submission, jobs = await self.submit(current_project(), shots_asked(request))
         return pb.SubmitShotsResponse(submission_id=submission.id, jobs=map(job_message, jobs))
+
+    async def CheckOptions(self, request: pb.CheckOptionsRequest, context: Context) -> pb.CheckOptionsResponse:
+        """Tell what shots cannot be drawn with."""
+        return refusals_response(await self.check(options_asked(request)))
 
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
         """Return one job."""

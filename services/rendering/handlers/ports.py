@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from continuity.kernel.errors import InvalidValue
 from continuity.kernel.values import ObjectRef
 from services.rendering.domain.events import RenderProgressed
 from services.rendering.domain.job import Job
@@ -157,6 +158,14 @@ class Sources(Protocol):
 class OptionRules(Protocol):
     """What can be told of options without a model."""
 
-    def check(self, asked: RenderOptions, width_px: int, height_px: int) -> None:
-        """Raise ``InvalidValue`` naming an option, such as ``hires.scale``, that nothing could be drawn with."""
+    def refusals(self, asked: RenderOptions, width_px: int, height_px: int) -> Iterator[InvalidValue]:
+        """Yield what nothing could be drawn with, each naming an option such as ``hires.scale``."""
+        ...
+
+
+class InstalledModels(Protocol):
+    """The models that the renderer has, as far as this process sees them."""
+
+    def refusals(self, asked: RenderOptions, *, commercial: bool) -> Iterator[InvalidValue]:
+        """Yield each option that names a model which is absent, of another kind, or not licensed for the film."""
         ...

@@ -21,6 +21,10 @@ def checkout(folder: Path, set_up: str) -> Path:
     return folder
 
 
+async def agreed() -> None:
+    """Nothing is wrong with the settings."""
+
+
 @pytest.fixture
 def notes() -> list[str]:
     return []
@@ -31,8 +35,8 @@ async def test_the_first_use_says_what_it_installs_and_installs_it_once(
 ) -> None:
     monkeypatch.setenv("CONTINUITY_RENDERER", "sdxl-tiny")
     folder = checkout(tmp_path, INSTALLS)
-    await require_engine(notes.append, folder)
-    await require_engine(notes.append, folder)
+    await require_engine(notes.append, agreed, folder)
+    await require_engine(notes.append, agreed, folder)
     assert (folder / "asked").read_text() == "engine"
     (said,) = notes
     assert "sdxl-tiny" in said
@@ -45,7 +49,7 @@ async def test_nothing_is_installed_for_the_usual_renderer(
 ) -> None:
     monkeypatch.setenv("CONTINUITY_RENDERER", renderer)
     folder = checkout(tmp_path, INSTALLS)
-    await require_engine(notes.append, folder)
+    await require_engine(notes.append, agreed, folder)
     assert not (folder / "asked").exists()
     assert notes == []
 
@@ -55,15 +59,38 @@ async def test_an_installation_that_fails_names_the_command(
 ) -> None:
     monkeypatch.setenv("CONTINUITY_RENDERER", "sdxl")
     with pytest.raises(EngineNotInstalled, match=r"deploy\.local\.set_up engine"):
-        await require_engine(notes.append, checkout(tmp_path, FAILS))
+        await require_engine(notes.append, agreed, checkout(tmp_path, FAILS))
 
 
 async def test_outside_a_checkout_nothing_is_installed(
     tmp_path: Path, notes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONTINUITY_RENDERER", "sdxl")
-    await require_engine(notes.append, tmp_path)
+    await require_engine(notes.append, agreed, tmp_path)
     assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("command", "setting", "value", "said"),
+    [
+        ("up", "identity", "nobody", "no ip-adapter of that name is in"),
+        ("render", "renderer", "sdxl", "`continuity models pull sdxl` fetches it"),
+        ("render", "sampler", "eulr", "did you mean 'euler'?"),
+    ],
+)
+def test_what_cannot_be_drawn_with_is_told_before_gigabytes_are_installed_for_it(
+    run: Run, shot_list: Path, monkeypatch: pytest.MonkeyPatch, command: str, setting: str, value: str, said: str
+) -> None:
+    monkeypatch.delenv("CONTINUITY_ADDRESS")
+    monkeypatch.setenv("CONTINUITY_RENDERER", "sdxl-tiny")
+    monkeypatch.setenv(f"CONTINUITY_{setting.upper()}", value)
+    monkeypatch.setattr("continuity.cli.engine.engine_folder", lambda _checkout: shot_list.parent / "none")
+    monkeypatch.setattr("continuity.cli.engine.SET_UP", "installs.nothing")
+    ended = run(*((command, shot_list, "--out", shot_list.parent / "out") if command == "render" else (command,)))
+    (told,) = ended.err.splitlines()
+    assert ended.code == ExitCode.INVALID
+    assert told.startswith(f"continuity: CONTINUITY_{setting.upper()}: {value!r} is not acceptable; ")
+    assert said in told
 
 
 @pytest.mark.parametrize("command", [("up",), ("jobs", "list"), ("doctor",)], ids=" ".join)

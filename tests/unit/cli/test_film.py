@@ -11,7 +11,7 @@ from continuity.api.rendering.v1.job_pb2 import Job, JobProgress
 from continuity.api.rendering.v1.render_service_pb2 import WatchJobsResponse
 from continuity.cli.film.board import Board, Stage
 from continuity.cli.film.keyframes import Keyframes
-from continuity.cli.film.progress import progress
+from continuity.cli.film.progress import EVERY_S, progress
 from continuity.cli.film.submission import frame_size
 from continuity.cli.output import Output
 
@@ -90,6 +90,30 @@ def test_programs_get_a_line_for_each_step_and_each_end_even_at_a_terminal() -> 
         ("b", "cancelled", None, None, 2),
     ]
     assert {line["total"] for line in told} == {2}
+
+
+def test_without_a_terminal_steps_are_told_every_few_seconds_and_no_more_often() -> None:
+    heard, now_s = io.StringIO(), 0.0
+    output, board = Output(as_json=False), Board(2)
+    output.notes = Console(file=heard)
+
+    def at(time_s: float, change: WatchJobsResponse) -> None:
+        nonlocal now_s
+        now_s = time_s
+        seen.advance(board.apply(change))
+
+    with progress(output, board, now=lambda: now_s) as seen:
+        third = Shot(scene_id="1", shot_number=3)
+        at(100, WatchJobsResponse(job=Job(id="a", shot=third)))
+        for taken in (1, 2, 3):
+            at(100 + taken * EVERY_S / 2, step("a", taken))
+        at(103 + 2 * EVERY_S, step("a", 4))
+        done = WatchJobsResponse(
+            job=Job(id="a", shot=Shot(scene_id="1", shot_number=3), state=job_pb2.JOB_STATE_SUCCEEDED)
+        )
+        at(104 + 2 * EVERY_S, done)
+        at(200, WatchJobsResponse(job=Job(id="b")))
+    assert heard.getvalue().splitlines() == ["[0/2] 1-3 step 1/4", "[0/2] 1-3 step 3/4", "[1/2] 1-3 succeeded"]
 
 
 def test_a_terminal_shows_the_steps_of_what_is_being_drawn() -> None:

@@ -34,6 +34,12 @@ def test_watching_ends_when_all_are_finished(run: Run, submission: str) -> None:
     assert ended.err.splitlines() == ["[1/3] 1-1 succeeded", "[2/3] 1-2 succeeded", "[3/3] 2-1 succeeded"]
 
 
+def test_steps_are_told_without_a_terminal(run: Run, submission: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("continuity.cli.film.progress.EVERY_S", 0)
+    ended = run("jobs", "watch", f"{submission}-job-1")
+    assert ended.err.splitlines() == ["[0/1] 1-2 step 1/2", "[1/1] 1-2 succeeded"]
+
+
 def test_watching_what_has_finished_counts_all_of_it(run: Run, submission: str) -> None:
     run("jobs", "watch", f"{submission}-job-1")
     ended = run("jobs", "watch", "--submission", submission)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import grpc
 import pytest
 from PIL import Image
 
@@ -42,16 +43,19 @@ def test_options_of_film_and_shot_reach_the_service_each_where_it_belongs(
     run: Run, asking, out: Path, studio: Studio
 ) -> None:
     film = "commercial: true, render: {checkpoint: sdxl, steps: 30, layout: {guide: canny, strength: 0.9}}"
-    shot = "render: {steps: 0x8, loras: {grain: -0.5, rain: 1}, hires: {scale: 2}, identity_strength: 0}"
-    run("render", asking(film, shot.replace("0x8", "8")), "--out", out)
+    loras = "loras: {grain: -0.5, rain: 1}"
+    shot = f"render: {{steps: 8, {loras}, hires: {{scale: 2}}, identity_strength: 0, prompt: '(red scarf:1.3)'}}"
+    run("render", asking(film.replace("steps", "negative: '[crowd]', steps"), shot), "--out", out)
     request = submitted(studio)
     assert request.commercial
-    assert request.options == RenderOptions(checkpoint="sdxl", steps=30, layout_guide="canny", layout_strength=0.9)
+    layout = {"layout_guide": "canny", "layout_strength": 0.9}
+    assert request.options == RenderOptions(checkpoint="sdxl", steps=30, negative="[crowd]", **layout)
     assert request.shots[0].options == RenderOptions(
         steps=8,
         loras=[{"name": "grain", "scale": -0.5}, {"name": "rain", "scale": 1}],
         hires={"scale": 2},
         identity_strength=0,
+        prompt="(red scarf:1.3)",
     )
     assert request.shots[0].options.HasField("identity_strength")
     assert not request.shots[1].HasField("options")
@@ -135,6 +139,74 @@ def test_options_beyond_the_engines_limits_are_wrong_usage(
     assert not studio.requests
 
 
+def test_all_that_is_wrong_with_a_list_is_told_at_once_whoever_knows_it(
+    run: Run, asking, out: Path, studio: Studio
+) -> None:
+    film = "render: {steps: 0, sampler: eulr, hires: {scale: 4, strength: 2}}"
+    shots = asking(film, "render: {schedule: kerras, guidence: 3}", SHOT_LIST.replace("close-up", "closeupp"))
+    ended = run("render", shots, "--out", out)
+    places = {line.split(": ")[1]: line for line in ended.err.splitlines()}
+    assert ended.code == 2
+    assert list(places) == [
+        "film.render.steps",
+        "film.render.sampler",
+        "film.render.hires.strength",
+        "scenes[0].shots[0].render.schedule",
+        "scenes[0].shots[0].render.guidence",
+        "scenes[0].shots[1].shot_type",
+    ]
+    assert places["film.render.sampler"].startswith(f"{shots}:1:")
+    assert "'eulr' is not acceptable; did you mean 'euler'?" in places["film.render.sampler"]
+    assert "did you mean 'karras'?" in places["scenes[0].shots[0].render.schedule"]
+    assert not studio.characters
+
+
+def test_what_a_wrong_field_stands_beside_is_asked_about_all_the_same(run: Run, asking, out: Path) -> None:
+    shots = asking("aspect: '1:2', render: {hires: {scale: 4, strength: 2}, layout: {guide: 1, strength: 1.5}}")
+    told = {line.split(": ")[1] for line in run("render", shots, "--out", out).err.splitlines()}
+    assert told == {"film.render.hires.scale", "film.render.hires.strength", "film.render.layout.guide"} | {
+        "film.render.layout.strength"
+    }
+
+
+@pytest.mark.parametrize("loras", ["{grian: 0.5, rain: 1}", "[{name: grian, scale: 0.5}, {name: rain}]"])
+def test_models_that_are_not_installed_are_told_where_they_are_named(
+    run: Run, asking, out: Path, studio: Studio, tmp_path: Path, loras: str
+) -> None:
+    about = {"kind": "lora", "architecture": "sdxl", "licence": "MIT", "commercial": True, "files": {}}
+    for name in ("grain", "rain"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+        (tmp_path / "models" / name / "model.json").write_text(json.dumps(about))
+    studio.models = tmp_path / "models"
+    shots = asking(shot=f"render: {{checkpoint: nope, loras: {loras}}}")
+    checkpoint, lora = run("render", shots, "--out", out, "--json").json["error"]["problems"]
+    assert checkpoint["path"] == "scenes[0].shots[0].render.checkpoint"
+    assert lora["message"].startswith("'grian' is not acceptable; did you mean 'grain'?")
+    line = shots.read_text().splitlines()[lora["line"] - 1]
+    assert line[lora["column"] - 1 :].startswith("grian")
+
+
+def test_what_the_command_line_says_is_told_as_its_own(run: Run, asking, out: Path) -> None:
+    shots = asking(shot="render: {checkpoint: sdxl-turbo, steps: 4, sampler: eulr}")
+    ended = run("render", shots, "--out", out, "--steps", 100)
+    first, second = ended.err.splitlines()
+    assert first == "--steps: 100 is not acceptable; sdxl-turbo is drawn in 1 to 4"
+    assert second.startswith(f"{shots}:10:")
+
+
+def test_a_list_that_asks_for_nothing_is_not_asked_about(run: Run, shot_list: Path, out: Path, studio: Studio) -> None:
+    assert run("render", shot_list, "--out", out).code == 0
+    assert not studio.calls["CheckOptions"]
+
+
+@pytest.mark.parametrize("answer", [grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INVALID_ARGUMENT], ids=str)
+def test_services_that_cannot_be_asked_say_it_when_shots_are_handed_in(
+    run: Run, asking, out: Path, studio: Studio, answer: grpc.StatusCode
+) -> None:
+    studio.faults = {"CheckOptions": [answer]}
+    assert run("render", asking("render: {sampler: eulr}"), "--out", out).code == 0
+
+
 @pytest.mark.parametrize(
     ("field", "path"),
     [
@@ -149,6 +221,7 @@ def test_what_the_service_refuses_is_told_at_its_place_in_the_list(
 ) -> None:
     shot = "render: {layout: {strength: 2}, loras: [{name: rain}], source: {image: ward.png}}"
     shots = asking("render: {sampler: Eulr}", shot)
+    studio.faults = {"CheckOptions": [grpc.StatusCode.UNIMPLEMENTED]}
     studio.refusals = {"SubmitShots": [InvalidValue(field=field, value="x", limit="did you mean 'y'?")]}
     ended = run("render", shots, "--out", out, "--json")
     (problem,) = ended.json["error"]["problems"]

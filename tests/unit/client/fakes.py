@@ -18,6 +18,12 @@ from continuity.api.prompts.v1 import prompt_pb2, prompt_service_pb2, prompt_ser
 from continuity.api.rendering.v1 import job_pb2, render_service_pb2, render_service_pb2_grpc, verification_pb2
 from continuity.kernel.errors import InvalidValue
 from services.prompts.adapters.vocabulary_csv import read_vocabulary
+from services.rendering.adapters.sdxl_models import FolderModels
+from services.rendering.adapters.sdxl_options import SdxlChoice
+from services.rendering.adapters.sdxl_rules import EngineRules
+from services.rendering.entrypoints.mapping import options_asked, refusals_response
+from services.rendering.handlers.check_options import CheckOptions
+from services.rendering.settings import Settings as RenderingSettings
 from tests.unit.client.studio import Finished, NameTaken, NotThere, Studio, page, refuse
 
 READY = character_pb2.CHARACTER_STATE_READY
@@ -166,6 +172,12 @@ class Rendering(render_service_pb2_grpc.RenderServiceServicer):
                 submission_id=id, jobs=jobs
             )
         return self.studio.submissions[request.request_id]
+
+    async def CheckOptions(self, request, context):
+        await self.studio.admit("CheckOptions", request, context)
+        made = RenderingSettings(renderer="sdxl", identity="off", models=self.studio.models)
+        check = CheckOptions(EngineRules(SdxlChoice(made)), FolderModels(made))
+        return refusals_response(await check(options_asked(request)))
 
     async def UploadSource(self, request, context):
         await self.studio.admit("UploadSource", request, context)

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import grpc
 from google.rpc import code_pb2
@@ -50,6 +51,7 @@ class Studio:
     damage: bytes = b""
     verdicts: dict[str, dict] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
+    models: Path = Path("/nowhere")
 
     @property
     def jobs(self) -> dict[str, job_pb2.Job]:

@@ -18,6 +18,7 @@ from services.rendering.adapters.keyframe_files import StoredKeyframeFiles, sett
 from services.rendering.adapters.png import decode_keyframe, encode_keyframe, manifest_text, parameters_text
 from services.rendering.domain.job import RENDERING, Job
 from services.rendering.domain.keyframe import Prompt
+from services.rendering.domain.render_options import RenderOptions
 from services.rendering.handlers.ports import Picture, RenderTask
 from tests.unit.rendering.builders import PROJECT, job_in, leased, shot
 
@@ -53,6 +54,18 @@ def test_readers_of_a1111_find_prompt_negative_prompt_and_settings():
     assert lines[:2] == ["close-up of Ward", "Negative prompt: blurry"]
     last = dict(pair.split(": ") for pair in lines[2].split(", "))
     assert (last["Seed"], last["Size"], last["Model"]) == ("4294967295", "64x32", RENDERER)
+
+
+def test_a_keyframe_of_previz_tells_of_no_options():
+    asking = replace(drawn("Ward"), shot=shot(options=RenderOptions(prompt="(red scarf:1.3)", steps=3)))
+    assert encoded(asking) == encoded(drawn("Ward"))
+
+
+def test_they_find_the_words_that_the_engine_has_drawn_with_where_it_tells():
+    request = {"prompt": "Ward, (red scarf:1.3)", "negative": "blurry, [crowd]", "steps": 8}
+    told = settings(drawn("Ward")) | {"engine": {"request": request}}
+    lines = parameters_text({"renderer": RENDERER, **told}).split("\n")
+    assert lines[:2] == ["Ward, (red scarf:1.3)", "Negative prompt: blurry, [crowd]"]
 
 
 def test_the_manifest_holds_what_determines_the_picture():

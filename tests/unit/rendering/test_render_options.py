@@ -43,6 +43,8 @@ FULL = RenderOptions(
     layout_guide="depth",
     identity_strength=0.0,
     source=SourceImage(PICTURE, MASK, 0.4),
+    prompt="((red scarf)) <lora:rain:0.5> BREAK [[fog] (unclosed:1.2",
+    negative="(crowd:1.4)]",
 )
 
 
@@ -78,7 +80,7 @@ async def refusal(*shots: Shot, film: RenderOptions | None = None, **settings: A
 
 @pytest.mark.parametrize("name", [each.name for each in fields(RenderOptions)])
 def test_a_field_of_the_shot_wins_over_the_films_and_the_others_stay(name: str) -> None:
-    film = replace(FULL, loras=(LoraUse("other"),), source=None, steps=50)
+    film = replace(FULL, loras=(LoraUse("other"),), source=None, steps=50, prompt="of the film", negative="")
     own = replace(RenderOptions(), **{name: getattr(FULL, name)})
     together = merged(film, own)
     assert together == replace(film, **{name: getattr(FULL, name)})
@@ -158,6 +160,11 @@ async def test_pictures_that_many_shots_share_are_looked_for_once() -> None:
         ({"layout_strength": 1.5}, "layout_strength", "from 0 to 1"),
         ({"layout_strength": 0.99, "steps": 10}, "layout_strength", "of 10 steps it leaves none"),
         ({"source": SourceImage(PICTURE, strength=0.01)}, "source.strength", "of 20 steps it leaves none"),
+        ({"prompt": "a [red:blue:0.5] scarf"}, "prompt", "words that stay from step to step"),
+        ({"negative": "[crowd|rain]"}, "negative", "words that stay from step to step"),
+        ({"negative": "<lora:grain:1>"}, "negative", "in the prompt"),
+        ({"prompt": "<lora:grain:5>"}, "prompt", "scale: a number from -4 to 4"),
+        ({"prompt": "<lora:lcm:1>", "guidance": 7.0}, "guidance", "lcm takes at most 2"),
         ({"source": SourceImage(ABSENT)}, "source.image_sha256", "uploaded"),
         ({"source": SourceImage(PICTURE, ABSENT)}, "source.mask_sha256", "uploaded"),
         ({"source": SourceImage(PICTURE, LARGER)}, "source.mask_sha256", "as large as the picture, 64×64"),
@@ -202,12 +209,14 @@ async def test_as_many_steps_are_taken_as_the_engine_reckons(steps: int, strengt
         ({"sampler": "eular"}, "CONTINUITY_SAMPLER: 'eular' is not acceptable; did you mean 'euler'?"),
         ({"schedule": "kerras"}, "CONTINUITY_SCHEDULE: 'kerras' is not acceptable; did you mean 'karras'?"),
         ({"sampler": "ddim", "schedule": "karras"}, "CONTINUITY_SCHEDULE: 'karras' is not acceptable; ddim knows"),
+        ({"layout_guide": "a..b"}, "CONTINUITY_LAYOUT_GUIDE: 'a..b' is not acceptable; a name of"),
+        ({"identity": "a..b"}, "CONTINUITY_IDENTITY: 'a..b' is not acceptable; a name of"),
         ({"checkpoint": "sdxl-turbo", "steps": 20}, "CONTINUITY_STEPS: 20 is not acceptable; sdxl-turbo is drawn in"),
     ],
     ids=str,
 )
 def test_a_setting_with_which_every_shot_would_be_refused_is_named(settings: dict[str, Any], said: str) -> None:
-    rules = EngineRules(SdxlChoice(Settings(renderer="sdxl", identity="off", **settings)))
+    rules = EngineRules(SdxlChoice(Settings(**{"renderer": "sdxl", "identity": "off", **settings})))
     with pytest.raises(InvalidValue) as refused:
         rules.check_settings()
     assert str(refused.value).startswith(said)

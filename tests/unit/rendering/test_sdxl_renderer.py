@@ -22,14 +22,16 @@ from engine.errors import Refused
 from engine.parsing.specification import parse
 from engine.request import RenderRequest
 from services.rendering.adapters.previz_renderer import PrevizRenderer
+from services.rendering.adapters.sdxl_errors import EngineRefused
 from services.rendering.adapters.sdxl_options import SdxlChoice, SdxlOptions
 from services.rendering.adapters.sdxl_renderer import SdxlRenderer
 from services.rendering.adapters.sdxl_request import encode_guides
 from services.rendering.domain.errors import RenderCrashed, RendererDown
 from services.rendering.domain.job import RENDERING, SUCCEEDED, Job
+from services.rendering.domain.render_options import RenderOptions
 from services.rendering.handlers.ports import Picture, RenderTask, Step
 from services.rendering.settings import Settings
-from tests.unit.rendering.builders import PROJECT, PROMPT, job_in
+from tests.unit.rendering.builders import PROJECT, PROMPT, job_in, shot
 from tests.unit.rendering.fakes import SetClock
 
 HEIGHT, WIDTH = 32, 64
@@ -219,7 +221,7 @@ async def test_the_engine_is_asked_for_no_longer_than_what_is_left() -> None:
 @pytest.mark.parametrize(
     ("text", "reason", "retryable", "said"),
     [
-        ("[refused] steps: 0 is not acceptable", "ENGINE_REFUSED", False, "steps: 0 is not"),
+        ("[refused] images: 0 is not acceptable", "ENGINE_REFUSED", False, "images: 0 is not"),
         ("[model] model 'x' cannot be used: gone", "MODEL_UNUSABLE", False, "gone"),
         ("[full] the engine is full", "ENGINE_FULL", True, "full"),
         ("[memory] decode: 5 bytes free", "OUT_OF_MEMORY", True, "5 bytes free; a smaller size or fewer references"),
@@ -256,6 +258,31 @@ async def test_what_is_no_picture_is_tried_once_more_only() -> None:
 async def test_a_triton_that_goes_away_is_a_renderer_that_is_down() -> None:
     with pytest.raises(RendererDown, match="gone"):
         await rendered(ScriptedTriton(STEP, failure=RendererUnavailable("sdxl", "gone")))
+
+
+@pytest.mark.parametrize(
+    ("engines", "asked", "ours"),
+    [
+        ("references", {}, "CONTINUITY_IDENTITY"),
+        ("references[1].adapter", {"identity_strength": 0.3}, "CONTINUITY_IDENTITY"),
+        ("layout", {}, "CONTINUITY_LAYOUT_GUIDE"),
+        ("layout.kind", {"layout_strength": 0.3}, "CONTINUITY_LAYOUT_GUIDE"),
+        ("layout", {"layout_guide": "nope"}, "layout_guide"),
+        ("layout.scale", {"layout_strength": 0.3}, "layout_strength"),
+        ("checkpoint", {}, "CONTINUITY_CHECKPOINT"),
+        ("checkpoint", {"checkpoint": "nope"}, "checkpoint"),
+        ("loras", {"checkpoint": "nope"}, "loras"),
+        ("strength", {}, "source.strength"),
+    ],
+)
+async def test_a_refusal_names_the_setting_or_the_option_that_somebody_has_set(
+    engines: str, asked: dict[str, Any], ours: str
+) -> None:
+    refused = RenderRefused("sdxl", f"[refused] {engines}: 'nope' is not acceptable; layout: no")
+    job = alone(shot=shot(options=RenderOptions(**asked)))
+    with pytest.raises(EngineRefused) as error:
+        await rendered(ScriptedTriton(failure=refused), job)
+    assert error.value.detail == f"{ours}: 'nope' is not acceptable; layout: no"
 
 
 @pytest.mark.parametrize("model", ["previz", "sdxl"])

@@ -112,6 +112,18 @@ async def test_what_a_shot_asks_goes_over_what_the_service_is_set_to() -> None:
     assert got.layout == LayoutGuide("img2img", 0.25)
 
 
+async def test_words_in_a1111s_grammar_follow_what_was_built_as_they_are_written() -> None:
+    got = await request(RenderOptions(prompt="(red scarf:1.3) BREAK\nrain", negative="[crowd], (blur:1.2"))
+    assert got.prompt == f"{PROMPT.text}, (red scarf:1.3) BREAK\nrain"
+    assert got.negative == f"{PROMPT.negative}, [crowd], (blur:1.2"
+
+
+async def test_a_lora_of_few_steps_in_the_prompt_is_drawn_as_one_among_the_loras_is() -> None:
+    got = await request(RenderOptions(prompt="rain <lora:lcm-lora-sdxl:0.8>"))
+    assert got.loras == (EngineLoraUse("lcm-lora-sdxl", 0.8),)
+    assert (got.sampler, got.steps, got.guidance) == ("lcm", 4, 1.0)
+
+
 async def test_what_a_shot_leaves_open_is_as_the_service_is_set_to() -> None:
     plain = await request(None, steps=30, guidance=9, sampler="heun", schedule="karras")
     assert await request(RenderOptions(clip_skip=0), steps=30, guidance=9, sampler="heun", schedule="karras") == plain

@@ -56,7 +56,7 @@ async def two_steps(*_: object):
 )
 async def test_a_step_whose_preview_cannot_be_read_comes_without_it_and_the_watch_goes_on(error):
     find = FindJobs(InMemoryJobs(), Files(error))
-    servicer = RenderServicer(InMemoryJobs(), Mock(), find, two_steps, Mock(), Mock(), Mock())
+    servicer = RenderServicer(InMemoryJobs(), Mock(), find, two_steps, Mock(), Mock(), Mock(), Mock())
     request = WatchJobsRequest(job_ids=["job"], include_previews=True)
     answers = [answer.progress async for answer in servicer.WatchJobs(request, Mock())]
     assert [(answer.step, answer.preview_jpeg) for answer in answers] == [(1, b""), (2, b"jpeg")]
@@ -64,7 +64,7 @@ async def test_a_step_whose_preview_cannot_be_read_comes_without_it_and_the_watc
 
 async def test_previews_are_not_read_for_who_does_not_want_them():
     find = FindJobs(InMemoryJobs(), Files(ZeroDivisionError()))
-    servicer = RenderServicer(InMemoryJobs(), Mock(), find, two_steps, Mock(), Mock(), Mock())
+    servicer = RenderServicer(InMemoryJobs(), Mock(), find, two_steps, Mock(), Mock(), Mock(), Mock())
     answers = [answer.progress async for answer in servicer.WatchJobs(WatchJobsRequest(job_ids=["job"]), Mock())]
     assert [answer.preview_jpeg for answer in answers] == [b"", b""]
 
@@ -76,7 +76,7 @@ async def test_a_verification_comes_as_steps_and_a_verdict():
         for update in told:
             yield update
 
-    servicer = RenderServicer(InMemoryJobs(), Mock(), Mock(), Mock(), Mock(), verify, Mock())
+    servicer = RenderServicer(InMemoryJobs(), Mock(), Mock(), Mock(), Mock(), verify, Mock(), Mock())
     answers = [each async for each in servicer.VerifyKeyframe(VerifyKeyframeRequest(job_id="job"), Mock())]
     assert (answers[0].progress.job_id, answers[0].progress.step, answers[0].progress.steps) == ("job", 1, 2)
     expected = verification_pb2.Verification(

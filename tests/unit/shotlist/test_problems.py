@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from continuity.client.shotlist import ShotListInvalid, read_shot_list
+from continuity.client.shotlist import RenderOptions, ShotListInvalid, read_draft, read_shot_list
 from continuity.client.shotlist.source import MAX_BYTES
 from continuity.kernel.errors import Invalid
 from tests.unit.shotlist.conftest import VOCABULARY
@@ -257,8 +257,10 @@ ANYTHING = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 @given(value=ANYTHING, choice=st.randoms(use_true_random=False))
-def test_any_value_anywhere_is_read_or_refused(read, film, value, choice):
+def test_any_value_anywhere_is_read_or_refused(write, film, value, choice):
     film = copy.deepcopy(film)
+    film["film"]["render"] = {"guidance": 3, "loras": {"a": 1}, "hires": {"steps": 9}, "layout": {"guide": "img2img"}}
+    film["scenes"][0]["shots"][0]["render"] = {"loras": [{"name": "a"}], "source": {"image": "ward.png"}, "steps": 2}
     holder = film
     while True:
         step = choice.choice([*holder] if isinstance(holder, dict) else range(len(holder)))
@@ -266,8 +268,11 @@ def test_any_value_anywhere_is_read_or_refused(read, film, value, choice):
             break
         holder = holder[step]
     holder[step] = value
+    draft = read_draft(write(film, ".json"), VOCABULARY)
+    for options in (draft.film_options(), *draft.shot_options()):
+        assert options is None or isinstance(options, RenderOptions)
     try:
-        read(film, ".json")
+        draft.complete()
     except ShotListInvalid as refusal:
         assert all(problem.line == 1 and problem.column >= 1 and problem.message for problem in refusal.problems)
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from continuity.client.shotlist import Hires, Layout, Lora, RenderOptions, Source, read_shot_list
+from continuity.client.shotlist import (
+    Hires,
+    Layout,
+    Lora,
+    RenderOptions,
+    ShotListInvalid,
+    Source,
+    read_draft,
+    read_shot_list,
+)
 from continuity.client.shotlist.schema import properties
 from tests.unit.shotlist.conftest import VOCABULARY
 from tests.unit.shotlist.test_read_shot_list import EXAMPLE
@@ -35,6 +44,10 @@ scenes:
           layout: {guide: canny, strength: 0.9}
           identity_strength: 0.4
           source: {image: ward.png, mask: ward.png, strength: 0.5}
+          prompt: (red scarf:1.3), BREAK
+          negative: |
+            (crowd:1.4),
+            blur
       - {shot: 2, shot_type: wide, description: two}
 """
 
@@ -57,6 +70,8 @@ def test_everything_that_the_engine_takes_is_read(read, tmp_path):
         layout=Layout("canny", 0.9),
         identity_strength=0.4,
         source=Source(tmp_path / "ward.png", tmp_path / "ward.png", 0.5),
+        prompt="(red scarf:1.3), BREAK",
+        negative="(crowd:1.4),\nblur\n",
     )
     assert second.render is None
 
@@ -96,6 +111,8 @@ def test_json_reads_the_same(read, film):
         ({"source": {"image": "none.png"}}, "source.image", "there is no file 'none.png' beside the shot list"),
         ({"source": {"image": "ward.png", "mask": "x"}}, "source.mask", "there is no file 'x' beside the shot list"),
         ({"source": {"image": "ward.png", "strength": 2}}, "source.strength", "2: 1 is the most"),
+        ({"prompt": "x" * 2_001}, "prompt", "2000 characters are the most, these are 2001"),
+        ({"negative": ["crowd"]}, "negative", "expected text, found a list"),
         ("fast", "", "expected a mapping, found 'fast'"),
     ],
 )
@@ -105,6 +122,31 @@ def test_what_the_engine_would_refuse_is_refused_with_its_place(refuse, film, wh
     holder["render"] = given
     told = {problem.path: problem.message for problem in refuse(film, ".json")}
     assert message in told[f"{where}.render.{path}".removesuffix(".")]
+
+
+def test_what_is_right_is_asked_for_beside_what_is_wrong(write, film):
+    film["film"]["render"] = {"steps": 0, "guidance": 3, "hires": {"scale": 9, "steps": 4}, "loras": {"a": 9}}
+    film["scenes"][0]["shots"][1]["render"] = {"sampler": "", "source": {"image": "none.png"}, "images": 2}
+    draft = read_draft(write(film, ".json"), VOCABULARY)
+    assert draft.film_options() == RenderOptions(guidance=3, hires=Hires(steps=4))
+    assert draft.shot_options() == (None, RenderOptions(images=2))
+
+
+def test_beyond_a_thousand_mistakes_nothing_is_asked_for(write, film):
+    film["scenes"][0]["shots"] = [{"shot": n, "shot_type": "wide", "render": {"steps": "x"}} for n in range(1_200)]
+    draft = read_draft(write(film, ".json"), VOCABULARY)
+    assert set(draft.shot_options()) == {None}
+
+
+def test_what_others_refuse_is_told_with_the_rest_and_what_the_list_does_not_say_without_a_place(write, film):
+    film["film"]["render"] = {"sampler": "eulr", "steps": 0}
+    draft = read_draft(write(film, ".json"), VOCABULARY)
+    with pytest.raises(ShotListInvalid) as refusal:
+        draft.complete([("options.sampler", "no such sampler"), ("--images", "too many")])
+    by_path = {problem.path: problem for problem in refusal.value.problems}
+    assert set(by_path) == {"--images", "film.render.sampler", "film.render.steps"}
+    assert str(by_path["--images"]) == "--images: too many"
+    assert str(by_path["film.render.sampler"]).endswith(": film.render.sampler: no such sampler")
 
 
 def test_a_misspelled_option_is_told_with_line_column_and_what_was_meant(refuse):

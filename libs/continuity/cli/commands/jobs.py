@@ -184,6 +184,8 @@ def _described(job: Job) -> dict[str, str]:
         "expires": job.expire_time.ToJsonString() if job.HasField("expire_time") else "",
         "prompt": job.prompt.text,
         "negative": job.prompt.negative,
+        "prompt asked": job.shot.options.prompt,
+        "negative asked": job.shot.options.negative,
         "seed": str(job.prompt.seed) if job.HasField("prompt") else "",
         "keyframe": job.keyframe.object.key,
         "takes": str(len(job.takes)) if len(job.takes) > 1 else "",

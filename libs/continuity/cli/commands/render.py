@@ -15,7 +15,7 @@ from continuity.client.shotlist import RenderOptions
 from continuity.client.shotlist.schema import properties
 
 MAX_SEED = 4_294_967_295
-MAX_STEPS, MAX_IMAGES = 150, 8
+MAX_STEPS, MAX_IMAGES = (properties("render")[name]["maximum"] for name in ("steps", "images"))
 
 
 def _model_name(given: str) -> str:

@@ -6,13 +6,14 @@ import signal
 import sys
 from asyncio.subprocess import Process
 from dataclasses import dataclass
+from functools import partial
 
 from continuity.cli.engine import require_engine
 from continuity.cli.exits import ExitCode
 from continuity.cli.home import require_home
 from continuity.cli.runtime import RuntimeRecord, join, require_runtime
 from continuity.cli.session import AsJson, Session, execute
-from continuity.cli.starting import MISCONFIGURED, POLL_S, RUNTIME_COMMAND
+from continuity.cli.starting import MISCONFIGURED, POLL_S, RUNTIME_COMMAND, check_settings
 from continuity.kernel.errors import WrongState
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -37,7 +38,7 @@ def up(as_json: AsJson = False) -> None:
         running = await _record(session)
         if running:
             raise RuntimeAlreadyRuns(running.address, running.pid)
-        await require_engine(session.output.note)
+        await require_engine(session.output.note, partial(check_settings, session.settings))
         return await _run(session)
 
     execute(work, as_json=as_json)

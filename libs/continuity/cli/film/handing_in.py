@@ -11,6 +11,7 @@ import grpc
 
 from continuity.api.rendering.v1.job_pb2 import JOB_STATE_SUCCEEDED, Job
 from continuity.api.rendering.v1.render_service_pb2 import SubmitShotsRequest
+from continuity.cli.film.checking import not_acceptable
 from continuity.client import CallFailed, ContinuityClient
 from continuity.client.shotlist import ShotListInvalid, told_in_list
 from continuity.client.shots import FINISHED
@@ -61,7 +62,7 @@ def _in_list(shot_list: Path, failed: CallFailed) -> ShotListInvalid | None:
     told = failed.metadata
     if failed.status is not grpc.StatusCode.INVALID_ARGUMENT or not {"field", "value", "limit"} <= set(told):
         return None
-    return told_in_list(shot_list, told["field"], f"{told['value']!r} is not acceptable; {told['limit']}")
+    return told_in_list(shot_list, told["field"], not_acceptable(told["value"], told["limit"]))
 
 
 def _is_lost(job: Job) -> bool:

@@ -83,6 +83,8 @@ def message(options: RenderOptions | None, sources: Sources) -> pb.RenderOptions
         layout_guide=layout.guide,
         identity_strength=options.identity_strength,
         source=_source(options.source, sources),
+        prompt=options.prompt,
+        negative=options.negative,
     )
 
 

@@ -1,13 +1,14 @@
 """How far the work is.
 
-Bars and steps for people at a terminal, a line for each finished job elsewhere, and for programs a line of JSON for
-each step and each finished job.
+Bars and steps for people at a terminal; elsewhere a line for each finished job, and every few seconds one for the steps
+in between; for programs a line of JSON for each step and each finished job.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -23,6 +24,8 @@ from continuity.wire.conversion import word
 
 MOST_SHOWN = 4
 """Jobs whose steps fit into a line of a terminal."""
+EVERY_S = 10.0
+"""How often a line tells of steps where no job finishes: often enough to see that it goes on, in a log of hours too."""
 _BARS = {Stage.CAST: "cast", Stage.PROMPT: "prompts", Stage.FRAME: "frames"}
 
 
@@ -35,10 +38,15 @@ class Progress(Protocol):
 
 
 @contextmanager
-def progress(output: Output, board: Board, *, saving: bool = False) -> Iterator[Progress]:
-    """Show progress on standard error while the context lasts; ``saving`` adds the stage of writing files."""
+def progress(
+    output: Output, board: Board, *, saving: bool = False, now: Callable[[], float] = time.monotonic
+) -> Iterator[Progress]:
+    """Show progress on standard error while the context lasts; ``saving`` adds the stage of writing files.
+
+    ``now`` is in seconds.
+    """
     if output.as_json or not output.notes.is_terminal:
-        yield _JsonLines(output, board) if output.as_json else _Lines(output, board)
+        yield _JsonLines(output, board) if output.as_json else _Lines(output, board, now)
         return
     columns = (TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with _StepsBelow(*columns, console=output.notes) as bars:
@@ -46,16 +54,23 @@ def progress(output: Output, board: Board, *, saving: bool = False) -> Iterator[
 
 
 class _Lines:
-    def __init__(self, output: Output, board: Board) -> None:
+    def __init__(self, output: Output, board: Board, now: Callable[[], float]) -> None:
         self._output = output
         self._board = board
+        self._now = now
+        self._told_at = now()
 
     def advance(self, finished: Job | None = None) -> None:
-        if finished is None:
-            return
-        state = word(JobState.DESCRIPTOR, finished.state)
-        why = f": {finished.failure.message}" if finished.HasField("failure") else ""
-        self._output.note(f"[{self._board.finished()}/{self._board.total}] {_shot(finished)} {state}{why}")
+        if finished is not None:
+            state = word(JobState.DESCRIPTOR, finished.state)
+            why = f": {finished.failure.message}" if finished.HasField("failure") else ""
+            self._tell(f"{_shot(finished)} {state}{why}")
+        elif self._now() - self._told_at >= EVERY_S and (drawing := self._board.drawing()):
+            self._tell(_steps(drawing))
+
+    def _tell(self, what: str) -> None:
+        self._told_at = self._now()
+        self._output.note(f"[{self._board.finished()}/{self._board.total}] {what}")
 
 
 class _JsonLines:

@@ -17,6 +17,7 @@ from continuity.cli.exits import ExitCode
 from continuity.cli.files import write_atomically
 from continuity.cli.film.board import Board
 from continuity.cli.film.cast import bring_in, until_ready
+from continuity.cli.film.checking import refusals
 from continuity.cli.film.handing_in import HandedIn, hand_in
 from continuity.cli.film.keyframes import Keyframes
 from continuity.cli.film.manifest import manifest
@@ -27,7 +28,7 @@ from continuity.cli.film.submission import Overrides, overridden, submission
 from continuity.cli.output import Output
 from continuity.cli.session import Session
 from continuity.client import ContinuityClient
-from continuity.client.shotlist import ShotList, read_shot_list
+from continuity.client.shotlist import ShotList, read_draft
 from continuity.client.shotlist.problems import nearest
 from continuity.client.shotlist.references import Words
 from continuity.kernel.errors import InvalidValue
@@ -83,7 +84,9 @@ async def _read(client: ContinuityClient, order: Order) -> tuple[ShotList, Overr
     overrides = replace(order.overrides, commercial=RendererSettings().commercial)
     if overrides.style is not None:
         overrides = replace(overrides, style=_style(overrides.style, spellings["style"]))
-    return overridden(read_shot_list(order.shot_list, spellings), overrides), overrides
+    draft = read_draft(order.shot_list, spellings)
+    shots = draft.complete(await refusals(client, draft, overrides))
+    return overridden(shots, overrides), overrides
 
 
 def _style(given: str, spellings: Mapping[str, str]) -> str:

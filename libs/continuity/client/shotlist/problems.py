@@ -10,13 +10,18 @@ from continuity.client.shotlist.source import Place
 from continuity.kernel.errors import Invalid
 
 MAX_FLAWS = 1000
+NOWHERE = Place(0, 0)
+"""Where what the list does not say stands."""
 Steps = tuple[str | int, ...]
 """The way to a value: ``("scenes", 0, "shots", 2, "mood")``."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to mend. ``line`` and ``column`` count from 1; ``path`` is like ``scenes[0].shots[2].mood``."""
+    """One thing to mend. ``line`` and ``column`` count from 1; ``path`` is like ``scenes[0].shots[2].mood``.
+
+    What the list does not say (``--steps`` on the command line) has no ``file``; its line and column are 0.
+    """
 
     file: str
     line: int
@@ -26,7 +31,8 @@ class Problem:
     suggestion: str | None = None
 
     def __str__(self) -> str:
-        where = ": ".join(filter(None, (f"{self.file}:{self.line}:{self.column}", self.path)))
+        place = f"{self.file}:{self.line}:{self.column}" if self.file else ""
+        where = ": ".join(filter(None, (place, self.path)))
         hint = f"; did you mean {self.suggestion!r}?" if self.suggestion else ""
         return f"{where}: {self.message}{hint}"
 

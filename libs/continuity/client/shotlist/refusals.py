@@ -11,6 +11,7 @@ from continuity.client.shotlist.problems import Flaw, ShotListInvalid, Steps
 from continuity.client.shotlist.reader import problems, read_tree
 from continuity.client.shotlist.references import shots
 from continuity.client.shotlist.source import Unreadable
+from continuity.client.shotlist.tree import Tree
 
 _PART = re.compile(r"([a-z0-9_]+)(?:\[(\d+)\])?\.?")
 _NAMES: dict[str, Steps] = {
@@ -29,10 +30,33 @@ def told_in_list(path: Path, field: str, message: str) -> ShotListInvalid | None
         tree = read_tree(path)
     except Unreadable:
         return None
+    told = flaw_at(tree, field, message)
+    return ShotListInvalid(problems([told], tree, str(path))) if told else None
+
+
+def flaw_at(tree: Tree, field: str, message: str) -> Flaw | None:
+    """Return the refusal of ``field`` as a flaw of the list; None where it does not say it."""
     steps = _steps(field, tree.data)
-    if not field or steps not in tree.values:
+    return Flaw(steps, message) if field and steps in tree.values else _named_by_key(tree, steps, message)
+
+
+def _named_by_key(tree: Tree, steps: Steps, message: str) -> Flaw | None:
+    """Return the flaw of a name that stands as a key: ``loras: {grain: 0.5}`` has it for ``loras[0].name``."""
+    held = _held(tree.data, steps[:-2])
+    if steps[-1:] != ("name",) or not isinstance(held, dict) or not isinstance(number := steps[-2], int):
         return None
-    return ShotListInvalid(problems([Flaw(steps, message)], tree, str(path)))
+    key = next(islice(held, number, None), None)
+    return Flaw((*steps[:-2], key), message, on_key=True) if key is not None else None
+
+
+def _held(data: Any, steps: Steps) -> Any:
+    for step in steps:
+        within = isinstance(data, dict) or (isinstance(data, list) and isinstance(step, int))
+        try:
+            data = data[step] if within else None
+        except LookupError:
+            return None
+    return data
 
 
 def _steps(field: str, data: Any) -> Steps:

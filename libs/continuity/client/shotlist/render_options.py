@@ -45,7 +45,7 @@ class Source:
 
 @dataclass(frozen=True)
 class RenderOptions:
-    """None or empty: nobody said."""
+    """None or empty: nobody said. ``prompt`` and ``negative`` are in AUTOMATIC1111's grammar."""
 
     checkpoint: str = ""
     steps: int | None = None
@@ -61,6 +61,8 @@ class RenderOptions:
     layout: Layout | None = None
     identity_strength: float | None = None
     source: Source | None = None
+    prompt: str = ""
+    negative: str = ""
 
 
 def render_options(fields: Fields, folder: Path) -> RenderOptions:
