@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from continuity.api.common.v1.shot_pb2 import LocationType, Shot, ShotType
 from continuity.api.rendering.v1.job_pb2 import Job
 from continuity.api.rendering.v1.render_service_pb2 import SubmitShotsRequest, SubmitShotsResponse
 from continuity.client import ContinuityClient
 
-PHOTOGRAPHS = Path(__file__).resolve().parents[2] / "examples" / "photographs"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+PHOTOGRAPHS = EXAMPLES / "photographs"
 TYPES = (ShotType.SHOT_TYPE_WIDE, ShotType.SHOT_TYPE_MEDIUM, ShotType.SHOT_TYPE_CLOSE_UP)
+SMALL = {"width_px": 512, "height_px": 288}
+"""For tests that need pictures, not large ones: they are drawn in half the time."""
+SECOND_SCENE = {".csv": ("scene,2,", ""), ".json": (',\n    {\n      "id": "2"', "]}"), ".yaml": ("  - id: 2", "")}
+"""What the example's second scene begins with, and what a list without it ends with."""
 
 
 async def cast(client: ContinuityClient, request_id: str = "reyes") -> tuple[str, str]:
@@ -40,10 +46,12 @@ def shots(character_id: str, location_id: str, count: int) -> list[Shot]:
     ]
 
 
-async def submit(client: ContinuityClient, wanted: Sequence[Shot], request_id: str) -> SubmitShotsResponse:
+async def submit(
+    client: ContinuityClient, wanted: Sequence[Shot], request_id: str, **fields: Any
+) -> SubmitShotsResponse:
     """Submit shots as one film."""
     return await client.shots.submit(
-        SubmitShotsRequest(request_id=request_id, film="Weather Hold", shots=wanted, seed=7)
+        SubmitShotsRequest(request_id=request_id, film="Weather Hold", shots=wanted, seed=7, **fields)
     )
 
 
@@ -54,3 +62,14 @@ async def finished(client: ContinuityClient, submission_id: str) -> dict[str, Jo
         if update.HasField("job"):
             jobs[update.job.id] = update.job
     return jobs
+
+
+def first_scene(extension: str, folder: Path) -> Path:
+    """Write the four shots of the example's first scene, with its whole cast, to a shot list in the folder."""
+    (folder / "photographs").symlink_to(PHOTOGRAPHS)
+    shot_list = folder / "film" / f"shotlist{extension}"
+    shot_list.parent.mkdir()
+    begins, end = SECOND_SCENE[extension]
+    whole = (EXAMPLES / "film" / shot_list.name).read_text()
+    shot_list.write_text(whole[: whole.index(begins)] + end)
+    return shot_list

@@ -13,11 +13,11 @@ from typing import Protocol
 import pytest
 from PIL import Image
 
+from tests.e2e import film
 from tests.e2e.conftest import ROOT, Running, environment
 
 pytestmark = [pytest.mark.triton, pytest.mark.slow]
 
-FILM = ROOT / "examples" / "film"
 PHOTOGRAPHS = ROOT / "examples" / "photographs"
 
 
@@ -91,17 +91,19 @@ def test_no_two_shots_of_the_film_are_the_same_picture(demo: Path) -> None:
 
 
 def test_rendering_the_same_list_again_returns_the_same_jobs(joined: Joined, tmp_path: Path) -> None:
+    shot_list = film.first_scene(".csv", tmp_path)
     first, second = (
-        json.loads(joined("render", FILM / "shotlist.csv", "--out", tmp_path / "out", "--json").stdout)
-        for _ in range(2)
+        json.loads(joined("render", shot_list, "--out", tmp_path / "out", "--json").stdout) for _ in range(2)
     )
+    assert len(first["shots"]) == 4
     assert [shot["job_id"] for shot in first["shots"]] == [shot["job_id"] for shot in second["shots"]]
     assert [shot["sha256"] for shot in first["shots"]] == [shot["sha256"] for shot in second["shots"]]
 
 
 def test_a_style_on_the_command_line_changes_every_picture(joined: Joined, tmp_path: Path) -> None:
+    shot_list = film.first_scene(".json", tmp_path)
     plain, noir = (
-        json.loads(joined("render", FILM / "shotlist.json", "--out", tmp_path / "out", "--json", *extra).stdout)
+        json.loads(joined("render", shot_list, "--out", tmp_path / "out", "--json", *extra).stdout)
         for extra in ((), ("--style", "noir"))
     )
     assert not {shot["sha256"] for shot in plain["shots"]} & {shot["sha256"] for shot in noir["shots"]}

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -49,6 +50,15 @@ async def ended(home: Path) -> None:
             await asyncio.sleep(0.1)
 
 
+async def terminated(home: Path) -> None:
+    """Have the runtime of a home end, unless it has by itself; return once it has gone."""
+    pid = runtime_pid(home)
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    await ended(home)
+
+
 async def test_two_commands_at_once_share_one_runtime_that_ends_when_nothing_is_left(tmp_path: Path) -> None:
     photographs = sorted(film.PHOTOGRAPHS.glob("*.[pj][np]g"))
     added = await asyncio.gather(
@@ -59,23 +69,20 @@ async def test_two_commands_at_once_share_one_runtime_that_ends_when_nothing_is_
 
 
 async def test_without_waiting_the_work_goes_on_and_the_next_command_fetches_it(tmp_path: Path) -> None:
-    shot_list = ROOT / "examples" / "film" / "shotlist.yaml"
+    shot_list = film.first_scene(".yaml", tmp_path)
     left = json.loads(await command(tmp_path, "render", shot_list, "--out", tmp_path / "out", "--no-wait", "--json"))
-    assert len(left["jobs"]) == 12
+    assert len(left["jobs"]) == 4
     await ended(tmp_path)
     listed = json.loads(await command(tmp_path, "jobs", "list", "--submission", left["submission_id"], "--json"))
     assert {job["state"] for job in listed["jobs"]} == {"succeeded"}
     await command(tmp_path, "render", shot_list, "--out", tmp_path / "out")
-    assert len(list((tmp_path / "out" / "keyframes").glob("*.png"))) == 12
-    await ended(tmp_path)
+    assert len(list((tmp_path / "out" / "keyframes").glob("*.png"))) == 4
+    await terminated(tmp_path)
 
 
 async def test_a_terminated_runtime_leaves_nothing_running_and_tells_no_address(tmp_path: Path) -> None:
     await command(tmp_path, "jobs", "list")
-    pid = runtime_pid(tmp_path)
-    if pid is not None:  # it may have ended by itself
-        os.kill(pid, signal.SIGTERM)
-    await ended(tmp_path)
+    await terminated(tmp_path)
 
 
 async def test_who_only_reads_has_no_triton_started_and_what_is_left_to_draw_has(tmp_path: Path) -> None:
@@ -95,7 +102,7 @@ async def test_who_has_a_keyframe_drawn_anew_has_triton_started(tmp_path: Path) 
     shot_list = ROOT / "examples" / "film" / "options.yaml"
     await command(tmp_path, "render", shot_list, "--out", tmp_path / "out")
     listed = json.loads(await command(tmp_path, "jobs", "list", "--json"))["jobs"]
-    await ended(tmp_path)
+    await terminated(tmp_path)
     (tmp_path / "logs" / "triton.log").unlink()
     with running("services.embedded", tmp_path, "--exit-when-idle", idle_exit_s="60") as runtime:
         async with asyncio.timeout(60), ContinuityClient(runtime.address) as client:
@@ -118,7 +125,7 @@ async def test_an_idle_runtime_gives_way_to_one_with_the_settings_of_the_next_co
 async def test_watching_shows_steps_and_previews_that_are_pictures(embedded: Running) -> None:
     async with ContinuityClient(embedded.address, project="previews") as client:
         character_id, location_id = await film.cast(client)
-        submission = await film.submit(client, film.shots(character_id, location_id, 2), "previews")
+        submission = await film.submit(client, film.shots(character_id, location_id, 2), "previews", **film.SMALL)
         steps: list[tuple[int, int]] = []
         previews: list[bytes] = []
         async for update in client.shots.watch(submission_id=submission.submission_id, include_previews=True):

@@ -39,19 +39,38 @@ def named(pids: list[int], name: str) -> list[int]:
     return [pid for pid in pids if name in Path(f"/proc/{pid}/comm").read_text()]
 
 
-async def test_every_accepted_job_completes_after_the_process_was_killed(tmp_path: Path) -> None:
+async def ended(pids: list[int]) -> None:
+    """Return once none of the processes runs."""
+    async with asyncio.timeout(20):
+        while any(_running(pid) for pid in pids):
+            await asyncio.sleep(0.05)
+
+
+def _running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def test_every_accepted_job_completes_after_the_process_was_killed_and_its_children_with_it(
+    tmp_path: Path,
+) -> None:
     with running("services.embedded", tmp_path) as runtime:
         async with ContinuityClient(runtime.address) as client:
             character_id, location_id = await film.cast(client)
             wanted = film.shots(character_id, location_id, 24)
-            submission = await film.submit(client, wanted, "killed")
+            submission = await film.submit(client, wanted, "killed", **film.SMALL)
             async for update in client.shots.watch(submission_id=submission.submission_id):
                 if update.job.state == JobState.JOB_STATE_SUCCEEDED:
                     break  # some are done, some are under way, some have not begun
+            descendants = children(runtime.process.pid)
+            assert named(descendants, "tritonserver")
             runtime.kill()
+    await ended(descendants)
     with running("services.embedded", tmp_path) as runtime:
         async with ContinuityClient(runtime.address) as client:
-            again = await film.submit(client, wanted, "killed")
+            again = await film.submit(client, wanted, "killed", **film.SMALL)
             assert [job.id for job in again.jobs] == [job.id for job in submission.jobs]
             jobs = await film.finished(client, submission.submission_id)
             assert len(jobs) == len(wanted)
@@ -100,7 +119,7 @@ async def test_a_runtime_that_is_killed_while_it_starts_again_and_again_complete
             character_id, location_id = await film.cast(client)
             grace = await client.characters.create("Grace", photo, request_id="grace")
             wanted = [*film.shots(character_id, location_id, 4), *film.shots(grace.id, location_id, 8)[4:]]
-            submission = await film.submit(client, wanted, "killed early")
+            submission = await film.submit(client, wanted, "killed early", **film.SMALL)
             runtime.kill()
     kill_while_it_starts(tmp_path, 1.25 * start_s, 5, chance)
     with running("services.embedded", tmp_path) as runtime:
@@ -118,7 +137,9 @@ async def test_a_renderer_that_dies_gives_jobs_that_wait_and_then_go_on(tmp_path
             character_id, location_id = await film.cast(client)
             for pid in named(children(runtime.process.pid), "tritonserver"):
                 os.kill(pid, signal.SIGKILL)
-            submission = await film.submit(client, film.shots(character_id, location_id, 3), "renderer-dies")
+            submission = await film.submit(
+                client, film.shots(character_id, location_id, 3), "renderer-dies", **film.SMALL
+            )
             jobs = await film.finished(client, submission.submission_id)
             assert {job.state for job in jobs.values()} == {JobState.JOB_STATE_SUCCEEDED}
 
@@ -127,7 +148,7 @@ async def test_the_same_shots_are_the_same_bytes_in_another_home(tmp_path: Path,
     async def hashes(address: str) -> list[str]:
         async with ContinuityClient(address, project="bytes") as client:
             character_id, location_id = await film.cast(client)
-            submission = await film.submit(client, film.shots(character_id, location_id, 3), "bytes")
+            submission = await film.submit(client, film.shots(character_id, location_id, 3), "bytes", **film.SMALL)
             jobs = await film.finished(client, submission.submission_id)
             return [jobs[job.id].keyframe.object.sha256 for job in submission.jobs]
 
@@ -135,22 +156,3 @@ async def test_the_same_shots_are_the_same_bytes_in_another_home(tmp_path: Path,
         first, second = await asyncio.gather(hashes(embedded.address), hashes(other.address))
     assert first == second
     assert len(set(first)) == 3
-
-
-async def test_children_die_with_the_runtime(tmp_path: Path) -> None:
-    with running("services.embedded", tmp_path) as runtime:
-        async with ContinuityClient(runtime.address) as client:
-            await film.cast(client)
-        descendants = children(runtime.process.pid)
-        assert named(descendants, "tritonserver")
-        runtime.kill()
-        async with asyncio.timeout(20):
-            while any(Path(f"/proc/{pid}").exists() and _running(pid) for pid in descendants):
-                await asyncio.sleep(0.05)
-
-
-def _running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False

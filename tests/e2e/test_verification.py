@@ -58,7 +58,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 async def _drawn(address: str) -> tuple[list[Job], Character]:
     async with ContinuityClient(address, project=PROJECT) as client:
         character_id, location_id = await film.cast(client)
-        submission = await film.submit(client, film.shots(character_id, location_id, SHOTS), PROJECT)
+        submission = await film.submit(client, film.shots(character_id, location_id, SHOTS), PROJECT, **film.SMALL)
         jobs = await film.finished(client, submission.submission_id)
         return list(jobs.values()), (await client.characters.find(character_id)).character
 

@@ -45,20 +45,19 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _frame: os.kill(server, number))
     signal.signal(signal.SIGHUP, lambda _number, _frame: os.kill(server, signal.SIGKILL))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
-    code = _exit_code(server)
-    for number in (signal.SIGHUP, signal.SIGTERM):  # the server's id may be another's from here on
+    _await_end(server)
+    for number in (signal.SIGHUP, signal.SIGTERM):  # the server's id may be another's once its exit code is taken
         signal.signal(number, signal.SIG_IGN)
+    code = os.waitstatus_to_exitcode(os.waitpid(server, 0)[1])
     _end_children()
     _remove_shared_memory(prefix)
-    sys.exit(code)
+    sys.exit(code if code >= 0 else 128 - code)
 
 
-def _exit_code(server: int) -> int:
-    while True:
-        pid, status = os.wait()
-        if pid == server:
-            code = os.waitstatus_to_exitcode(status)
-            return code if code >= 0 else 128 - code
+def _await_end(server: int) -> None:
+    """Return when the server has ended; its id stays its own, because a second signal may be on the way to it."""
+    while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)) and ended.si_pid != server:
+        os.waitpid(ended.si_pid, 0)
 
 
 def _end_children() -> None:

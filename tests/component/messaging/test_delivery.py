@@ -16,7 +16,7 @@ from continuity.kernel.values import Change
 from continuity.messaging.bus import EventBus
 from continuity.messaging.codec import EventCodec, Publication
 from continuity.messaging.connection import BrokerUnavailable, KafkaConnection
-from continuity.messaging.embedded_broker import EmbeddedBroker
+from continuity.messaging.embedded_broker import EMBEDDED_FETCH_WAIT_S, EmbeddedBroker
 from continuity.messaging.relay import Relay
 from continuity.messaging.repository import Aggregates
 
@@ -245,7 +245,16 @@ async def test_what_a_broker_that_was_away_could_not_be_told_is_acknowledged_tho
     assert len(lane.done) == await acknowledged(broker, lane, "screening") == 1
 
 
-@pytest.mark.slow
+@pytest.fixture
+def short_sessions(broker, monkeypatch):
+    """For who joins a group that somebody has left: the embedded broker has it wait for nearly a session."""
+    made = AIOKafkaConsumer.__init__
+    embedded = broker.fetch_wait_s == EMBEDDED_FETCH_WAIT_S  # a real one takes no session as short as this
+    brief = {"session_timeout_ms": 3_000, "heartbeat_interval_ms": 500} if embedded else {}
+    monkeypatch.setattr(AIOKafkaConsumer, "__init__", lambda *names, **options: made(*names, **(options | brief)))
+
+
+@pytest.mark.usefixtures("short_sessions")
 async def test_a_consumer_that_ends_amid_a_batch_gets_it_again(lane, new_bus, event, monkeypatch):
     monkeypatch.setattr("continuity.messaging.bus.DRAIN_S", 0.1)
     begun, again = asyncio.Event(), asyncio.Queue()
@@ -272,7 +281,7 @@ async def test_a_consumer_that_ends_amid_a_batch_gets_it_again(lane, new_bus, ev
     await second.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("short_sessions")
 async def test_a_batch_that_is_being_handled_is_finished_and_acknowledged_when_consuming_stops(lane, new_bus, event):
     begun, go_on, handled, again = asyncio.Event(), asyncio.Event(), [], asyncio.Event()
 
@@ -304,8 +313,6 @@ async def test_a_batch_that_is_being_handled_is_finished_and_acknowledged_when_c
 
 
 async def test_a_broker_that_went_away_is_unavailable_and_not_waited_for(monkeypatch, lane, event):
-    monkeypatch.setattr("continuity.messaging.bus.PUBLISH_TIMEOUT_S", 1.0)
-    monkeypatch.setattr("continuity.messaging.bus.STOP_TIMEOUT_S", 1.0)
     mortal = EmbeddedBroker()
     await mortal.create([lane.topic.name])
     bus = EventBus(KafkaConnection(mortal.bootstrap_servers), "orphan")
@@ -316,6 +323,8 @@ async def test_a_broker_that_went_away_is_unavailable_and_not_waited_for(monkeyp
     await bus.publish([event()])
     await bus.check()
     mortal.close()
+    for limit in ("PUBLISH", "NEW_TOPIC", "PING", "STOP"):
+        monkeypatch.setattr(f"continuity.messaging.bus.{limit}_TIMEOUT_S", 0.2)
     with pytest.raises(BrokerUnavailable):
         await bus.publish([event()])
     with pytest.raises(BrokerUnavailable):

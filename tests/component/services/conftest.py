@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -39,6 +39,7 @@ from continuity.objects.filesystem import FilesystemObjectStore
 from continuity.rpc.calls import PROJECT_HEADER
 from continuity.rpc.channel import open_channel
 from services.characters import bootstrap as characters
+from services.characters.handlers import reconcile as characters_reconcile
 from services.characters.settings import Settings as CharactersSettings
 from services.embedded.runtime import COLLECTIONS
 from services.matting import bootstrap as matting
@@ -46,6 +47,7 @@ from services.matting.settings import Settings as MattingSettings
 from services.prompts import bootstrap as prompts
 from services.prompts.settings import Settings as PromptsSettings
 from services.rendering import bootstrap as rendering
+from services.rendering.handlers import reconcile as rendering_reconcile
 from services.rendering.settings import Settings as RenderingSettings
 from services.vision import bootstrap as vision
 from services.vision.settings import Settings as VisionSettings
@@ -159,8 +161,19 @@ STUBS = (
 )
 
 
+@pytest.fixture(scope="module")
+def short_intervals() -> Iterator[None]:
+    """Have the services look again soon for what they look at every few seconds."""
+    with pytest.MonkeyPatch.context() as patched:
+        for look in (characters_reconcile, rendering_reconcile):
+            patched.setattr(look, "INTERVAL_S", 0.1)
+        yield
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def house(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, short_intervals: None
+) -> AsyncIterator[House]:
     """A module's ``SETTINGS`` are those of its rendering service that differ from what others have."""
     home = tmp_path_factory.mktemp("home")
     broker = EmbeddedBroker()

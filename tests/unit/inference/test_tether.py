@@ -7,6 +7,8 @@ import sys
 import uuid
 from pathlib import Path
 
+import pytest
+
 from continuity.inference import tether
 
 CHILDREN = 20
@@ -31,6 +33,22 @@ def test_nothing_is_left_of_a_command_by_the_time_that_its_tether_has_ended(tmp_
     started = listing.read_text().split()
     assert len(started) >= CHILDREN
     assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
+
+
+@pytest.mark.parametrize("take", range(5))
+def test_signals_that_come_while_its_command_ends_keep_a_tether_from_nothing(take: int) -> None:
+    command = "sleep 60 & echo $!; exec sleep 60"
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), "/bin/sh", "-c", command],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as held:
+        assert held.stdout
+        left = int(held.stdout.readline())
+        while held.poll() is None:
+            held.send_signal(signal.SIGHUP)
+        assert held.returncode == 128 + signal.SIGKILL
+    assert not Path(f"/proc/{left}").exists()
 
 
 RUNTIME = """

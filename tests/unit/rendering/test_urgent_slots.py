@@ -109,6 +109,7 @@ async def test_an_urgent_job_is_begun_while_many_pictures_are_stored():
         await until(lambda: drawn(floor, hurried))
         await settled()
         assert floor.states().count(READY) == 20 - SLOTS * (1 + STORED_BESIDE)
+        floor.files.may_store.set()
 
 
 async def test_a_worker_that_stops_hands_its_urgent_job_back():

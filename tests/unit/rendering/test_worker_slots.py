@@ -8,7 +8,7 @@ import pytest
 
 from continuity.kernel.errors import Unavailable
 from services.rendering.domain.job import READY, SUCCEEDED, Job
-from services.rendering.handlers import render_jobs, work
+from services.rendering.handlers import work
 from services.rendering.handlers.render_jobs import STORED_BESIDE
 from tests.unit.rendering.builders import job_in, shot
 from tests.unit.rendering.floor import SLOTS, Floor, settled, until
@@ -55,9 +55,9 @@ async def test_a_worker_that_stops_hands_back_what_it_draws_and_finishes_what_it
     assert not floor.worker.drawing
 
 
-async def test_what_cannot_be_stored_by_the_end_is_handed_back(monkeypatch):
-    monkeypatch.setattr(render_jobs, "HAND_BACK_S", 0.05)
+async def test_what_cannot_be_stored_by_the_end_is_handed_back():
     floor = Floor(jobs=1)
+    floor.worker.hand_back_s = 0.05
     floor.files.may_store.clear()
     async with floor.running():
         await until(lambda: len(floor.renderer.closed) == 1)

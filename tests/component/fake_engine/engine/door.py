@@ -9,6 +9,7 @@ import numpy as np
 
 from engine import errors
 
+EXIT_CODE = 70
 ERRORS = {
     "refused": errors.Refused("steps", 0, "1 to 150"),
     "model": errors.ModelUnusable("sdxl", "its weights are damaged"),

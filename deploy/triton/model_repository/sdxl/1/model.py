@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -133,7 +134,9 @@ class _Answer:
         except Exception as failure:
             try:
                 self._sender.send(_failure(f"[memory] the answer could not be sent: {failure}", "UNAVAILABLE"), _FINAL)
-            except Exception:
+            except Exception as again:
+                with suppress(Exception):
+                    pb_utils.Logger.log_error(f"the engine can end no request any more: {failure}; {again}")
                 os._exit(EXIT_CODE)
 
     def _answer(self, response):
