@@ -25,6 +25,8 @@ Seen = tuple[torch.Tensor, torch.Tensor]
 """Keys and values of one picture, both (2, 1, TOKENS, width of all layers)."""
 _SHARE_OF_SIGHTS = 8
 """One part of the budget in so many; SDXL keeps 10 MB of a picture in half precision."""
+_MOST_SIGHTS = 128
+"""More people, in more looks, than one film's shots go back and forth between."""
 
 
 class Identities:
@@ -36,7 +38,7 @@ class Identities:
     def __init__(self, catalogue: Entries, budget_bytes: int) -> None:
         sights = budget_bytes // _SHARE_OF_SIGHTS
         self._adapters = Adapters(catalogue, budget_bytes - sights)
-        self._seen: Kept[Seen] = Kept(sights, _size)
+        self._seen: Kept[Seen] = Kept(sights, _size, most=_MOST_SIGHTS)
 
     @property
     def weight_bytes(self) -> int:

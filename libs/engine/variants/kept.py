@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterable
+from math import inf
 from typing import Generic, TypeVar
 
 import torch
@@ -16,6 +17,8 @@ T = TypeVar("T")
 class Kept(Generic[T]):
     """Things by key within ``budget_bytes``, the least recently used leave first; one alone may take more than that.
 
+    At most ``most`` of them, however small they are.
+
     ``size`` says what things take together, for they may share weights. What ``is_needed`` stays, for letting go of it
     would free nothing; ``left`` is told of everything that leaves.
     """
@@ -26,8 +29,10 @@ class Kept(Generic[T]):
         size: Callable[[Collection[T]], int],
         is_needed: Callable[[T], bool] = lambda _: False,
         left: Callable[[T], None] = lambda _: None,
+        *,
+        most: float = inf,
     ) -> None:
-        self._budget, self._size = budget_bytes, size
+        self._budget, self._size, self._most = budget_bytes, size, most
         self._is_needed, self._left = is_needed, left
         self._held: OrderedDict[Hashable, T] = OrderedDict()
 
@@ -55,7 +60,7 @@ class Kept(Generic[T]):
 
     def _make_room(self, wanted: int) -> None:
         for key in self._idle():
-            if self.used_bytes + wanted <= self._budget:
+            if len(self._held) < self._most and self.used_bytes + wanted <= self._budget:
                 return
             self._left(self._held.pop(key))
 

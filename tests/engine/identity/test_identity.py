@@ -276,6 +276,15 @@ def test_what_was_seen_is_bounded_and_the_longest_unused_leaves(shelf, checkpoin
     assert identities.seen_bytes == 0
 
 
+def test_however_small_they_are_few_are_kept(shelf, checkpoint, people, looks, monkeypatch):
+    monkeypatch.setattr("engine.identity.identities._MOST_SIGHTS", 2)
+    identities = Identities(shelf, 1 << 40)
+    for picture in (0, 1, 0, 2, 0, 1):
+        identities.of(checkpoint, asked(Reference(picture, 0.5, None, "face")), people, [], NAMES)
+    assert identities.seen_bytes == 2 * seen_bytes(checkpoint)
+    assert looks == [people[each].shape for each in (0, 1, 2, 1)]
+
+
 def test_another_image_encoder_sees_something_else(identities, shelf, checkpoint, people, looks):
     face = asked(Reference(0, 0.5, None, "face"))
     identities.of(checkpoint, face, people, [], NAMES)
