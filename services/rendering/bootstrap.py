@@ -50,6 +50,7 @@ from services.rendering.handlers.fair_queue import FairQueue
 from services.rendering.handlers.find_jobs import FindJobs
 from services.rendering.handlers.freeze_cast import FreezeCast
 from services.rendering.handlers.lapsed_leases import LapsedLeases
+from services.rendering.handlers.others_jobs import OthersJobs
 from services.rendering.handlers.ports import Renderer
 from services.rendering.handlers.reconcile import Reconcile
 from services.rendering.handlers.render_jobs import RenderJobs
@@ -91,7 +92,7 @@ async def bootstrap(
     documents = platform.documents
     relay = Relay(documents, AGGREGATES, bus, platform.backlog, clock)
     job_documents = Aggregates(Job, JOBS, documents, CODEC, relay)
-    jobs = StoredJobs(job_documents)
+    jobs = StoredJobs(job_documents, settings.renderer)
     submissions = StoredSubmissions(Aggregates(Submission, SUBMISSIONS, documents, CODEC, relay))
     cast = StoredCast(Aggregates(CastEntry, CAST, documents, CODEC, relay))
     files = StoredKeyframeFiles(platform.objects, platform.cpu)
@@ -114,7 +115,7 @@ async def bootstrap(
     freeze = FreezeCast(cast, jobs, clock)
     admission = Admission(jobs, settings.max_unfinished_jobs)
     accept_options = AcceptOptions(rules, sources)
-    submit = SubmitShots(submissions, jobs, freeze, queue, admission, clock, accept_options)
+    submit = SubmitShots(submissions, jobs, freeze, queue, admission, clock, accept_options, renderer=settings.renderer)
     deadlines = Deadlines(settings.cast_deadline_s, settings.prompt_deadline_s)
     reconcile = Reconcile(submissions, jobs, submit, freeze, progress, clock, signal, deadlines, observer)
     watch(TAKE_OVERS, lambda: (leases.taken_back, {}))
@@ -123,7 +124,7 @@ async def bootstrap(
     consumer = Consumer(bus, subscriptions(freeze, take, platform.topics), held, platform.checkpoints)
 
     async def idle() -> bool:
-        return not await jobs.unfinished(None, 1)
+        return not await jobs.undrawn(1)
 
     if settings.sole_renderer:
         await leases.take_all_back()
@@ -157,6 +158,7 @@ async def bootstrap(
             "held": consumer.retries.run,
             "reconcile": reconcile.run,
             "leases": leases.run,
+            "others": OthersJobs(jobs, settings.renderer).run,
             "queue": queue.run,
             "gauges": QueueGauges(job_documents, clock).run,
             "keyframes": keyframes.run,

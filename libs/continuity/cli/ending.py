@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 from collections.abc import Iterator
@@ -59,3 +60,15 @@ def _holds(pid: int, lock: Path) -> bool:
     except OSError:  # gone in between, or somebody else's
         return False
     return str(lock.resolve()) in held
+
+
+def is_held(home: Path) -> bool:
+    """Tell whether a runtime holds the home: one that serves, or is on its way in or out."""
+    try:
+        with (home / LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

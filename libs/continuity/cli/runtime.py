@@ -177,13 +177,18 @@ def _otherwise(record: RuntimeRecord) -> str:
 
 async def _unless_idle(settings: Settings, hold: Hold, otherwise: str, note: Note) -> Hold | None:
     """End a runtime that was started otherwise; hold it all the same, and say so, where somebody needs or owns it."""
-    with runtime_process(hold.record.pid, settings.home) as process:
-        ends = process is not None and await hold.lets_end()
-        await hold.release()
-        ended = ends and process is not None and await process.ended(END_TIMEOUT_S)
-    kept = None if ended else await join(settings.home)
+    kept = await gives_way(settings, hold)
     if kept is None:
         note(f"the running runtime had nothing to do and is ended: {otherwise}")
     else:
         note(f"the running runtime is in use and goes on as it is: {otherwise}; {settings.command} down ends it")
     return kept
+
+
+async def gives_way(settings: Settings, hold: Hold) -> Hold | None:
+    """Let go of a runtime and have it end; return a hold on it where somebody needs or owns it."""
+    with runtime_process(hold.record.pid, settings.home) as process:
+        ends = process is not None and await hold.lets_end()
+        await hold.release()
+        ended = ends and process is not None and await process.ended(END_TIMEOUT_S)
+    return None if ended else await join(settings.home)

@@ -56,15 +56,20 @@ AUTOMATIC = ("automatic", "default")
 def chosen(sampler: str, schedule: str | None = None) -> tuple[str, str]:
     """Return our names of a sampler and a schedule; None stands for the usual schedule of that sampler.
 
-    A sampler's name may carry its schedule ("DPM++ 2M Karras"), which then counts. Raises ``Refused``.
+    A sampler's name may carry its schedule ("DPM++ 2M Karras"). Raises ``Refused``, for two that contradict each other
+    as well.
     """
     name, carried = _parted(_plain(sampler).removeprefix("k-"))
     if name not in NAMES:
         raise Refused("sampler", sampler, _said(_near_sampler(_plain(sampler).removeprefix("k-")), POSSIBLE))
     own = NAMES[name]
-    wanted = carried or (default_schedule(own) if schedule is None else _schedule(schedule, own))
+    usual = carried or default_schedule(own)
+    wanted = usual if schedule is None else _schedule(schedule, usual)
+    if carried and wanted != carried:
+        raise Refused("schedule", schedule, f"the sampler {sampler!r} says {carried}: leave one of them out")
     if wanted not in POSSIBLE[own]:
-        raise Refused("schedule", wanted, f"{own} knows {', '.join(POSSIBLE[own])}")
+        said = ("sampler", sampler) if schedule is None or carried else ("schedule", schedule)
+        raise Refused(*said, f"{own} knows {', '.join(POSSIBLE[own])}")
     return own, wanted
 
 
@@ -73,10 +78,10 @@ def default_schedule(sampler: str) -> str:
     return POSSIBLE[sampler][0]
 
 
-def _schedule(schedule: str, sampler: str) -> str:
+def _schedule(schedule: str, usual: str) -> str:
     plain = _plain(schedule)
     if plain in AUTOMATIC:
-        return default_schedule(sampler)
+        return usual
     if plain not in SCHEDULES:
         raise Refused("schedule", schedule, _said(_near(plain, SCHEDULES), _EVERY))
     return SCHEDULES[plain]

@@ -31,6 +31,7 @@ _LEXEME = re.compile(
 _BREAK = re.compile(r"\bBREAK\b")
 _CHANGING = re.compile(r"\| | : \s*+ (?: \d++\.?+\d*+ | \.\d++ ) \s*+ \Z", re.VERBOSE)
 """Within square brackets: alternatives, or the step from which on."""
+_STAY = r"only words that stay from step to step are drawn; write \[ and \] for brackets as text"
 _OPENING = {")": "(", "]": "["}
 _FACTORS = {"(": ROUND, "[": SQUARE}
 
@@ -125,6 +126,6 @@ def _require_still(lexemes: list[_Lexeme], field: str) -> None:
         elif lexeme.kind == "]":
             said = "".join(within.pop())
             if _CHANGING.search(said):
-                raise Refused(field, f"[{said}]", r"words that stay from step to step; \[ and \] are brackets as text")
+                raise Refused(field, f"[{said}]", _STAY)
         else:
             within[-1].append(lexeme.text if lexeme.kind == "text" else " ")

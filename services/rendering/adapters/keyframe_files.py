@@ -17,7 +17,8 @@ from continuity.kernel.values import ObjectRef
 from continuity.objects.collector import References
 from continuity.objects.port import ObjectStore, put_content, sha256_of
 from continuity.wire.conversion import opened
-from services.rendering.adapters.png import decode_keyframe, encode_keyframe, manifest_text, parameters_text
+from services.rendering.adapters.parameters import parameters_text
+from services.rendering.adapters.png import decode_keyframe, encode_keyframe, manifest_text
 from services.rendering.domain.errors import KeyframeUnreadable
 from services.rendering.domain.verification import KeyframeFile
 from services.rendering.handlers.ports import Picture, RenderTask

@@ -53,27 +53,6 @@ def decode_keyframe(png: bytes) -> tuple[NDArray[np.uint8], dict[str, str]]:
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False), texts
 
 
-def parameters_text(settings: dict[str, Any]) -> str:
-    """Return the settings in A1111's form: prompt, negative prompt, then ``Steps: …, Seed: …`` on one line."""
-    drawn = {"steps": 1, "sampler": "previz", "guidance": 0, **settings.get("engine", {}).get("request", {})}
-    named = {
-        "Steps": drawn["steps"],
-        "Sampler": drawn["sampler"],
-        "CFG scale": drawn["guidance"],
-        "Seed": settings["seed"],
-        "Size": f"{settings['width_px']}x{settings['height_px']}",
-        "Model": _model(settings["renderer"], drawn.get("checkpoint", "")),
-    }
-    prompt, negative = drawn.get("prompt", settings["prompt"]), drawn.get("negative", settings["negative_prompt"])
-    lines = [prompt, f"Negative prompt: {negative}"]
-    return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in named.items())])
-
-
-def _model(renderer: str, checkpoint: str) -> str:
-    """Return what the name of the renderer tells, or the checkpoint where a shot was drawn with another one."""
-    return renderer if f" {checkpoint} " in f" {renderer} " or not checkpoint else checkpoint
-
-
 def manifest_text(settings: dict[str, Any]) -> str:
     """Return the settings as our manifest."""
     return json.dumps(settings, sort_keys=True, ensure_ascii=False)

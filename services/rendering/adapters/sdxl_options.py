@@ -15,7 +15,7 @@ from typing import Any
 from engine.errors import Refused
 from engine.parsing.tags import untagged
 from engine.presets import Preset, preset
-from services.rendering.domain.render_options import NOTHING_ASKED, RenderOptions
+from services.rendering.domain.render_options import NOTHING_ASKED, RenderOptions, without_schedule
 from services.rendering.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class SdxlChoice:
             checkpoint=checkpoint,
             steps=steps,
             guidance=layers.value("guidance"),
-            sampler=layers.value("sampler"),
+            sampler=layers.sampler(),
             schedule=layers.schedule(),
             layout_guide=guide,
             layout_strength=layers.layout_strength(guide, steps),
@@ -124,6 +124,12 @@ class _Layers:
             return getattr(self.asked, name)
         is_set = self.is_own and name in self.settings.model_fields_set
         return getattr(self.settings, name) if self.fast is None or is_set else None
+
+    def sampler(self) -> str | None:
+        """Return the sampler; where the shot says the schedule, that of the setting's name does not count."""
+        sampler: str | None = self.value("sampler")
+        over = self.asked.schedule and not self.asked.sampler
+        return without_schedule(sampler) if sampler and over else sampler
 
     def schedule(self) -> str | None:
         """Return the schedule; the default is that of the default sampler, and another is run with its own."""

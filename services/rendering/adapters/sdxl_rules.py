@@ -9,9 +9,10 @@ from dataclasses import replace
 from continuity.kernel.errors import InvalidValue
 from engine.errors import Refused
 from engine.parsing.specification import parse
+from engine.presets import preset
 from engine.text.grammar import sections
 from services.rendering.adapters.sdxl_fields import option, setting
-from services.rendering.adapters.sdxl_options import SdxlChoice, SdxlOptions
+from services.rendering.adapters.sdxl_options import SdxlChoice, SdxlOptions, lora_names
 from services.rendering.adapters.sdxl_request import drawn_fields, reference_field
 from services.rendering.domain.render_options import NOTHING_ASKED, RenderOptions
 from services.rendering.domain.submission import DEFAULT_HEIGHT_PX, DEFAULT_WIDTH_PX
@@ -63,8 +64,18 @@ class EngineRules:
             sections(request.prompt)
             sections(request.negative, "negative")
         except Refused as error:
-            raise InvalidValue(option(error.field), error.value, error.limit) from None
+            raise InvalidValue(option(error.field), error.value, error.limit + _because(error, options)) from None
         _require_steps(options)
+
+
+def _because(refused: Refused, options: SdxlOptions) -> str:
+    """Return which LoRA a limit comes from: a film may say the value and one of its shots the LoRA."""
+    if preset(options.checkpoint) is None:
+        for name in lora_names(options.asked):
+            fast = preset(name)
+            if fast is not None:
+                return f", for the LoRA {name!r}" if refused.limit.startswith(f"{fast.name} ") else ""
+    return ""
 
 
 def _require_steps(options: SdxlOptions) -> None:

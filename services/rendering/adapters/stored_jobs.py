@@ -9,7 +9,7 @@ from continuity.kernel.values import Change
 from continuity.messaging.repository import Aggregates, Stored
 from services.rendering.domain.errors import JobMissing
 from services.rendering.domain.fair_queue import last_key
-from services.rendering.domain.job import RENDERING, UNFINISHED, Job
+from services.rendering.domain.job import READY, RENDERING, UNFINISHED, Job
 from services.rendering.handlers.stores import OwnedJob
 
 KEYFRAME = "keyframe.object.key"
@@ -17,7 +17,7 @@ LOOK_ORDER = ("look_time", "line_key")
 """The place in line is there to find the jobs that have neither."""
 JOBS = Collection(
     "jobs",
-    indexes=(("line_key",), ("state", *LOOK_ORDER), (KEYFRAME,)),
+    indexes=(("line_key",), ("renderer", "state", "line_key"), ("state", *LOOK_ORDER), (KEYFRAME,)),
     listings=(
         ("-create_time", "queue_key"),
         ("state", "-create_time", "queue_key"),
@@ -35,10 +35,12 @@ NEVER = 1e12
 
 
 class StoredJobs:
-    """The ``Jobs`` port."""
+    """The ``Jobs`` port, for the renderer of this name."""
 
-    def __init__(self, aggregates: Aggregates[Job]) -> None:
+    def __init__(self, aggregates: Aggregates[Job], renderer: str | None = None) -> None:
         self._aggregates = aggregates
+        self._renderers: list[str | None] = [None] if renderer is None else [renderer, None]
+        self._nobodys_first = True
         self._new: dict[tuple[str, str], Stored[Job]] = {}
 
     async def get(self, project: str, id: str) -> Job:
@@ -120,20 +122,42 @@ class StoredJobs:
         return await self._all([equal("state", RENDERING)], None, LOOK_ORDER)
 
     async def ahead_of(self, job: Job, limit: int) -> int:
-        """Return how many jobs stand in line before this one, counted to ``limit``."""
-        before = [at_most("line_key", job.queue_key - 1)]
+        """Return how many jobs of its renderer stand in line before this one, counted to ``limit``."""
+        before = [*_in_line_for(job.renderer), at_most("line_key", job.queue_key - 1)]
         return await self._aggregates.count(before, project=None, limit=limit)
 
     async def unfinished(self, project: str | None, limit: int) -> int:
         """Return how many jobs of a project (None: of all) are not finished, counted to ``limit``."""
         return await self._aggregates.count([one_of("state", UNFINISHED)], project=project, limit=limit)
 
+    async def undrawn(self, limit: int) -> int:
+        """Return how many jobs that this renderer may draw are not finished, counted to ``limit``."""
+        undrawn = 0
+        for renderer in self._renderers:
+            mine = [equal("renderer", renderer), one_of("state", UNFINISHED)]
+            undrawn += await self._aggregates.count(mine, project=None, limit=limit)
+        return min(undrawn, limit)
+
     async def lease(self, now: float, until: float, token: str, limit: int, least_priority: int = 0) -> list[OwnedJob]:
-        """Take the first jobs in line that have the least priority, or more, as RENDERING under the token."""
-        where = [at_most("line_key", last_key(least_priority))]
+        """Take the first jobs in line that have the least priority, or more, as RENDERING under the token.
+
+        Those of another renderer stay where they are. There may be more than it returns; where it returns none, there
+        are none.
+        """
         lease = {"state": RENDERING, "lease_token": token, "lease_until": until, "started_time": now}
         changes = {**lease, "line_key": None, "update_time": now}
-        return [_owned(stored) for stored in await self._aggregates.claim(where, ["line_key"], changes, limit)]
+        for renderer in self._in_turn():
+            where = [*_in_line_for(renderer), at_most("line_key", last_key(least_priority))]
+            found = await self._aggregates.claim(where, ["line_key"], changes, limit)
+            if renderer is None and not least_priority:
+                self._nobodys_first = len(found) == limit
+            if found:  # a second claim that failed would lose them
+                return [_owned(stored) for stored in found]
+        return []
+
+    def _in_turn(self) -> list[str | None]:
+        """Return whose jobs are taken first: those that an older version has left until there are none, later ours."""
+        return self._renderers[::-1] if self._nobodys_first else self._renderers
 
     async def _some(
         self, where: Sequence[Condition], project: str | None, order: Sequence[str], limit: int
@@ -149,6 +173,10 @@ class StoredJobs:
             every += [_owned(stored) for stored in found]
             if not token:
                 return every
+
+
+def _in_line_for(renderer: str | None) -> list[Condition]:
+    return [equal("renderer", renderer), equal("state", READY)]
 
 
 def _owned(stored: Stored[Job]) -> OwnedJob:

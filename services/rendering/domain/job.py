@@ -64,6 +64,7 @@ class Job:
     ``crashes`` counts how often the renderer died while it drew this very job. ``more_takes`` come after the keyframe.
     ``queue_key`` is the job's place among all others, ``line_key`` the same while a worker may take it. The reconciler
     looks at an unfinished job at ``look_time``, and has looked ``looks`` times since it is in its state.
+    ``renderer`` alone may draw it; any may where it is None, as in jobs of older versions.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Job:
     ready_time: float = 0.0
     started_time: float = 0.0
     commercial: bool = False
+    renderer: str | None = None
 
     @property
     def takes(self) -> tuple[Keyframe, ...]:
@@ -147,8 +149,16 @@ def submitted(submission: Submission, position: int, now: float) -> Job:
         update_time=now,
         expire_time=submission.expire_time,
         commercial=submission.commercial,
+        renderer=submission.renderer,
     )
     return replace(job, look_time=job.look_at(now + CAST_LOOK_S))
+
+
+def handed_over(job: Job, renderer: str | None, now: float) -> Change[Job] | None:
+    """Let another renderer draw it; None when it may already, or when one has begun."""
+    if job.finished or job.state == RENDERING or job.renderer in (None, renderer):
+        return None
+    return Change(replace(job, renderer=renderer, update_time=now))
 
 
 def cast_found(job: Job, cast: FrozenCast, now: float) -> Change[Job] | None:

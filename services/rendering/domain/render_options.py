@@ -7,6 +7,11 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 ABSENT = (None, "", ())
+_CARRIED = re.compile(
+    r"(?<=[^\s_-])[\s_-]+(karras|normal|exponential|beta|((sgm|ddim)[\s_-]+)?uniform|trailing|simple|k)\s*$",
+    re.IGNORECASE,
+)
+"""The schedule at the end of a sampler's name: "DPM++ 2M Karras"."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +97,25 @@ def _usual(held: Any, name: str) -> Any:
     return held if default is MISSING else replace(held, **{name: default})
 
 
+def without_schedule(sampler: str) -> str:
+    """Return a sampler's name as it is, but for a schedule that it carries."""
+    return _CARRIED.sub("", sampler)
+
+
 def merged(film: RenderOptions | None, shot: RenderOptions | None) -> RenderOptions | None:
-    """Return the film's options with what the shot gives in their place, field by field."""
+    """Return the film's options with what the shot gives in their place, field by field.
+
+    A schedule that a sampler's name carries is the schedule of whoever named the sampler.
+    """
     if film is None or shot is None:
         return shot or film
+    film = _with_room(film, shot)
     return replace(film, **{each.name: getattr(shot, each.name) for each in fields(shot) if shot.gives(each.name)})
+
+
+def _with_room(film: RenderOptions, shot: RenderOptions) -> RenderOptions:
+    """Return the film's options without a schedule in whose place the shot says another."""
+    if shot.schedule:
+        return replace(film, sampler=without_schedule(film.sampler))
+    carries = without_schedule(shot.sampler) != shot.sampler
+    return replace(film, schedule="") if carries else film

@@ -21,6 +21,7 @@ class Submission:
     """``fanned_out`` is true once every job exists. The shots' tags in the queue go on from ``first_tag``.
 
     ``time_to_live`` is in seconds; None means for ever. ``options`` are those of every shot; a shot's own go before.
+    ``renderer`` is the one of the service that has accepted it.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Submission:
     fanned_out: bool = False
     options: RenderOptions | None = None
     commercial: bool = False
+    renderer: str | None = None
 
     def __post_init__(self) -> None:
         seen: set[tuple[str, int]] = set()
@@ -69,6 +71,6 @@ class Submission:
 
     @property
     def content_hash(self) -> str:
-        """The same for two submissions that ask for the same."""
-        asked = asdict(replace(self, id="", create_time=0.0, first_tag=0, fanned_out=False))
+        """The same for two submissions that ask for the same, whatever draws them."""
+        asked = asdict(replace(self, id="", create_time=0.0, first_tag=0, fanned_out=False, renderer=None))
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

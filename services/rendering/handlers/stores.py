@@ -37,7 +37,7 @@ class OwnedSubmission:
 
 
 class Jobs(Protocol):
-    """The jobs of every project; it is also the queue."""
+    """The jobs of every project; it is also the queue, of which one renderer draws its own and those of none."""
 
     async def get(self, project: str, id: str) -> Job:
         """Return a job. Raises ``JobMissing``."""
@@ -88,15 +88,23 @@ class Jobs(Protocol):
         ...
 
     async def ahead_of(self, job: Job, limit: int) -> int:
-        """Return how many jobs stand in line before this one, counted to ``limit``."""
+        """Return how many jobs of its renderer stand in line before this one, counted to ``limit``."""
         ...
 
     async def unfinished(self, project: str | None, limit: int) -> int:
         """Return how many jobs of a project (None: of all) are not finished, counted to ``limit``."""
         ...
 
+    async def undrawn(self, limit: int) -> int:
+        """Return how many jobs that this renderer may draw are not finished, counted to ``limit``."""
+        ...
+
     async def lease(self, now: float, until: float, token: str, limit: int, least_priority: int = 0) -> list[OwnedJob]:
-        """Take the first jobs in line that have the least priority, or more, as RENDERING under the token."""
+        """Take the first jobs in line that have the least priority, or more, as RENDERING under the token.
+
+        Those of another renderer stay where they are. There may be more than it returns; where it returns none, there
+        are none.
+        """
         ...
 
 

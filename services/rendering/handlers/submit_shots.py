@@ -13,7 +13,7 @@ from continuity.kernel.ids import derived_id, new_id
 from continuity.kernel.values import Change
 from services.rendering.domain.cast import CastEntry
 from services.rendering.domain.errors import RequestReused
-from services.rendering.domain.job import Job, submitted
+from services.rendering.domain.job import Job, handed_over, submitted
 from services.rendering.domain.render_options import RenderOptions
 from services.rendering.domain.shot import Shot
 from services.rendering.domain.submission import DEFAULT_HEIGHT_PX, DEFAULT_WIDTH_PX, Submission
@@ -45,7 +45,8 @@ class ShotsAsked:
 class SubmitShots:
     """The submission is durable before anything else happens; its fan-out can be done again at any time.
 
-    ``accept_options`` raises ``InvalidValue`` for options that nothing can be drawn with.
+    ``accept_options`` raises ``InvalidValue`` for options that nothing can be drawn with. What is accepted here is
+    drawn by ``renderer`` alone; asked for again where another one draws, what has not begun is drawn by that one.
     """
 
     submissions: Submissions
@@ -56,6 +57,7 @@ class SubmitShots:
     clock: Clock
     accept_options: Callable[[str, Submission], Awaitable[None]]
     notes: set[asyncio.Task[None]] = field(default_factory=set)
+    renderer: str | None = None
 
     async def __call__(self, project: str, asked: ShotsAsked) -> tuple[Submission, list[Job]]:
         """Return the submission and its jobs, in the order of the shots.
@@ -117,7 +119,17 @@ class SubmitShots:
     async def _again(self, project: str, accepted: Submission, wanted: Submission, request_id: str) -> list[Job]:
         if accepted.content_hash != wanted.content_hash:
             raise RequestReused(request_id=request_id)
-        return await self.fan_out(project, accepted)
+        jobs = await self.fan_out(project, accepted)
+        if all(handed_over(job, self.renderer, job.update_time) is None for job in jobs):
+            return jobs
+        await self.accept_options(project, wanted)
+        return [await self._handed_over(project, job) for job in jobs]
+
+    async def _handed_over(self, project: str, job: Job) -> Job:
+        now = self.clock.now()
+        if handed_over(job, self.renderer, now) is None:
+            return job
+        return await self.jobs.change(project, job.id, lambda it: handed_over(it, self.renderer, now))
 
     def _submission(self, project: str, asked: ShotsAsked) -> Submission:
         return Submission(
@@ -132,4 +144,5 @@ class SubmitShots:
             time_to_live=asked.time_to_live,
             options=asked.options,
             commercial=asked.commercial,
+            renderer=self.renderer,
         )

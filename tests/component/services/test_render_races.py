@@ -63,9 +63,10 @@ class Process:
     """The repositories of one process on the store."""
 
     documents: Documents
+    renderer: str | None = None
 
     def __post_init__(self) -> None:
-        self.jobs = StoredJobs(self._of(Job, JOBS))
+        self.jobs = StoredJobs(self._of(Job, JOBS), self.renderer)
         self.submissions = StoredSubmissions(self._of(Submission, SUBMISSIONS))
         self.queues = StoredQueues(self._of(QueueTail, QUEUES), self._of(Drawn, DRAWN))
         self.queue = FairQueue(self.queues, self.jobs, self.submissions, SetClock())
@@ -330,3 +331,45 @@ async def test_a_job_that_was_just_added_and_that_another_process_has_changed_si
 
     assert (await here.jobs.change(PROJECT, job.id, note)).state == CANCELLED
     assert seen == [REQUESTED, CANCELLED]
+
+
+@pytest.mark.parametrize("least_priority", [0, 80], ids=["any", "urgent"])
+async def test_a_job_is_leased_where_its_renderer_draws_and_nowhere_else(house: Process, least_priority: int) -> None:
+    previz, sdxl = (Process(house.documents, renderer) for renderer in ("previz", "sdxl"))
+    first, second, anybodys = many(READY, 3, priority=90)
+    await house.add(replace(first, renderer="sdxl"), replace(second, renderer="previz"), anybodys)
+    assert await previz.jobs.undrawn(9) == 2
+    leased = [one for _ in range(3) for one in await previz.jobs.lease(200.0, 210.0, TOKEN, 9, least_priority)]
+    assert {owned.job.id for owned in leased} == {second.id, anybodys.id}
+    assert [await each.jobs.undrawn(9) for each in (previz, sdxl)] == [2, 2], "those that are drawn are not finished"
+    leased = await sdxl.jobs.lease(200.0, 210.0, TOKEN, 9, least_priority)
+    assert [(owned.job.id, owned.job.renderer) for owned in leased] == [(first.id, "sdxl")]
+
+
+async def test_what_waits_for_another_renderer_is_not_counted_ahead(house: Process) -> None:
+    first, second, third = many(READY, 3, renderer="sdxl")
+    await house.add(replace(first, renderer="previz"), second, third)
+    assert [await house.jobs.ahead_of(job, 9) for job in (first, second, third)] == [0, 0, 1]
+
+
+async def test_jobs_of_a_version_that_knew_no_renderers_come_first_and_in_order(house: Process) -> None:
+    previz = Process(house.documents, "previz")
+    old, new = many(READY, 4)[:2], [replace(job, renderer="previz") for job in many(READY, 4)[2:]]
+    await house.add(*new, *old)
+    leased = [owned.job.id for _ in range(4) for owned in await previz.jobs.lease(200.0, 210.0, TOKEN, 1)]
+    assert leased == [job.id for job in (*old, *new)]
+    assert await previz.jobs.lease(200.0, 210.0, TOKEN, 1) == []
+    late, newer = (replace(job_in(READY, shot(place)), queue_key=place, line_key=place) for place in (5, 6))
+    await house.add(late, replace(newer, renderer="previz"))
+    assert [owned.job.id for owned in await previz.jobs.lease(200.0, 210.0, TOKEN, 1)] == [newer.id]
+    assert [owned.job.id for owned in await previz.jobs.lease(200.0, 210.0, TOKEN, 1)] == [late.id]
+
+
+async def test_a_job_that_nobody_here_may_draw_ends_when_its_time_is_over(house: Process) -> None:
+    (job,) = many(READY, 1, renderer="sdxl", expire_time=300.0, look_time=300.0)
+    previz = Process(house.documents, "previz")
+    await previz.add(job)
+    (due,) = await previz.jobs.due(READY, 301.0, 9)
+    ended = await previz.jobs.change(PROJECT, due.job.id, lambda it: looked_at(it, 301.0, Deadlines(9.0, 9.0)))
+    assert ended.failure is not None
+    assert ended.failure.reason == "JOB_EXPIRED"

@@ -12,7 +12,8 @@ USUAL = [
     ("Euler a", None, ("euler-ancestral", "normal")),
     ("DPM++ 2M Karras", None, ("dpmpp-2m", "karras")),
     ("DPM++ 2M", "Normal", ("dpmpp-2m", "normal")),
-    ("DPM++ 2M Karras", "normal", ("dpmpp-2m", "karras")),
+    ("DPM++ 2M Karras", "k", ("dpmpp-2m", "karras")),
+    ("Euler Exponential", "Automatic", ("euler", "exponential")),
     ("DPM++ 2M SDE Exponential", None, ("dpmpp-2m-sde", "exponential")),
     ("DPM++ SDE", "Karras", ("dpmpp-sde", "karras")),
     ("dpmpp_2m_sde", "sgm_uniform", ("dpmpp-2m-sde", "sgm-uniform")),
@@ -83,6 +84,19 @@ def test_a_schedule_that_a_sampler_lacks_is_refused_with_what_it_has() -> None:
         Refused, match="schedule: 'karras' is not acceptable; euler-ancestral knows normal, sgm-uniform"
     ):
         chosen("Euler a", "karras")
+
+
+def test_a_schedule_is_refused_in_the_words_that_it_was_asked_for_in() -> None:
+    with pytest.raises(Refused, match=r"^schedule: 'SGM Uniform' .*lcm knows normal"):
+        chosen("LCM", "SGM Uniform")
+    with pytest.raises(Refused, match=r"^sampler: 'Euler a Karras' .*euler-ancestral knows normal, sgm-uniform"):
+        chosen("Euler a Karras")
+
+
+@pytest.mark.parametrize("schedule", ["exponential", "Simple", "normal"])
+def test_a_schedule_that_contradicts_the_samplers_name_is_refused(schedule: str) -> None:
+    with pytest.raises(Refused, match=f"^schedule: '{schedule}' .*'DPM\\+\\+ 2M Karras' says karras"):
+        chosen("DPM++ 2M Karras", schedule)
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,12 @@ def test_cancelling_a_submission_leaves_finished_jobs_alone(run: Run, submission
     assert run("jobs", "cancel", "--submission", submission).out == "cancelled 2\n"
 
 
+def test_cancelling_again_counts_no_job_twice(run: Run, submission: str) -> None:
+    run("jobs", "cancel", f"{submission}-job-0")
+    again = run("jobs", "cancel", f"{submission}-job-0", f"{submission}-job-1")
+    assert (again.code, again.out) == (0, "cancelled 1, 1 had been before\n")
+
+
 def test_a_job_that_is_not_there_ends_with_3(run: Run) -> None:
     assert run("jobs", "show", "none").code == 3
 
@@ -143,6 +149,14 @@ def test_a_job_shows_its_place_its_deadline_and_why_its_last_attempt_failed(
     assert "ready (1000 or more ahead)" in shown
     assert "no space left" in shown
     assert "2030-01-02T03:04:05Z" in shown
+
+
+def test_a_job_that_is_not_drawn_yet_tells_for_which_renderer_it_stands_in_line(
+    run: Run, submission: str, studio: Studio
+) -> None:
+    job = studio.jobs[f"{submission}-job-0"]
+    job.state, job.renderer = JOB_STATE_READY, "sdxl"
+    assert "ready for sdxl" in run("jobs", "show", job.id).out
 
 
 def test_the_reason_of_a_failure_is_shown_once(run: Run, submission: str, studio: Studio) -> None:

@@ -41,7 +41,7 @@ class Runtime:
         return self.started
 
     async def end_if_idle(self):
-        idle = not (HOME / "busy").exists()
+        idle = "--exit-when-idle" in sys.argv and not (HOME / "busy").exists()
         _ = idle and self.ended.set()
         return idle
 
@@ -298,10 +298,56 @@ def test_up_serves_until_ctrl_c_and_lets_the_runtime_drain(environment: dict[str
     code, _, err = finished(command(environment, "up"))
     assert code == 5
     assert "a runtime is already running" in err
+    assert "continuity down ends it" in err
     up.send_signal(signal.SIGINT)
     assert finished(up)[0] == 0
     assert (home / "drained").exists()
     assert (home / "starts").read_text() == "\n"
+
+
+def test_up_takes_the_place_of_an_idle_runtime_that_a_command_has_started(
+    environment: dict[str, str], home: Path
+) -> None:
+    finished(command(environment, "character", "list"))
+    up = command(environment, "up")
+    assert up.stdout is not None
+    assert up.stdout.readline().startswith("serving at 127.0.0.1:")
+    up.send_signal(signal.SIGINT)
+    code, _, err = finished(up)
+    assert code == 0
+    assert "the running runtime had nothing to do and is ended; this one takes its place" in err
+    assert (home / "starts").read_text() == "--exit-when-idle\n\n"
+
+
+def test_up_leaves_a_runtime_that_is_in_use_and_says_what_to_do(environment: dict[str, str], home: Path) -> None:
+    finished(command(environment, "character", "list"))
+    (home / "busy").touch()
+    code, _, err = finished(command(environment, "up"))
+    assert code == 5
+    assert "in use or kept by another continuity up; continuity down ends it" in err
+    assert finished(command(environment, "jobs", "list")) == (0, "no jobs\n", "")
+    assert (home / "starts").read_text() == "--exit-when-idle\n"
+
+
+def test_up_waits_for_a_runtime_that_is_on_its_way_out(environment: dict[str, str], home: Path) -> None:
+    draining = f"import fcntl; lock = open({str(home / 'runtime.lock')!r}, 'w'); fcntl.flock(lock, fcntl.LOCK_EX)"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{draining}; print(flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        up = command(environment, "up")
+        assert up.stdout is not None
+        assert up.stderr is not None
+        assert up.stderr.readline() == "another runtime is on its way in or out; waiting for it\n"
+        assert not (home / "starts").exists()
+        other.communicate("\n")
+    assert up.stdout.readline().startswith("serving at 127.0.0.1:")
+    up.send_signal(signal.SIGINT)
+    assert finished(up)[0] == 0
 
 
 def test_up_gives_its_address_to_programs(environment: dict[str, str], home: Path) -> None:

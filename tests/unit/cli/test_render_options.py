@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from continuity.api.common.v1.render_options_pb2 import RenderOptions
-from continuity.api.rendering.v1.render_service_pb2 import SubmitShotsRequest, UploadSourceRequest
+from continuity.api.rendering.v1.render_service_pb2 import CheckOptionsRequest, SubmitShotsRequest, UploadSourceRequest
 from continuity.kernel.errors import InvalidValue
 from continuity.objects.port import ObjectDamaged
 from tests.unit.cli.conftest import SHOT_LIST, Run
@@ -255,12 +255,23 @@ def test_a_picture_that_is_none_is_told_at_the_place_that_names_it_first(
     run: Run, asking, tmp_path: Path, out: Path, studio: Studio, film: str, shot: str, path: str
 ) -> None:
     (tmp_path / "mine.yaml").write_text("no picture")
-    refused = InvalidValue(field="picture", value="of an unknown kind", limit="it must be a photograph")
-    studio.refused_pictures = {b"no picture": refused}
     ended = run("render", asking(film, shot), "--out", out, "--json")
     (problem,) = ended.json["error"]["problems"]
-    assert (ended.code, problem["path"], problem["message"]) == (2, path, str(refused))
-    assert not studio.submissions
+    assert (ended.code, problem["path"]) == (2, path)
+    assert problem["message"].startswith("photo is of an unknown kind; it must be a photograph in JPEG, PNG")
+    assert not studio.calls["UploadSource"]
+
+
+def test_a_picture_that_the_service_alone_refuses_changes_no_character(
+    run: Run, asking, tmp_path: Path, out: Path, studio: Studio
+) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "mine.png")
+    refused = InvalidValue(field="picture", value="black", limit="it must show something")
+    studio.refused_pictures = {(tmp_path / "mine.png").read_bytes(): refused}
+    ended = run("render", asking("", "render: {source: {image: mine.png}}"), "--out", out, "--json")
+    (problem,) = ended.json["error"]["problems"]
+    assert (problem["path"], problem["message"]) == ("scenes[0].shots[0].render.source.image", str(refused))
+    assert not studio.characters
 
 
 def test_a_picture_that_is_too_large_is_told_at_its_place(
@@ -299,3 +310,39 @@ def test_the_environment_takes_the_guard_from_no_film(
     monkeypatch.setenv("CONTINUITY_COMMERCIAL", "false")
     run("render", asking("commercial: true"), "--out", out)
     assert submitted(studio).commercial
+
+
+def test_the_size_of_the_film_reaches_the_service(run: Run, asking, out: Path, studio: Studio) -> None:
+    run("render", asking("size: 1344x768"), "--out", out)
+    assert (submitted(studio).width_px, submitted(studio).height_px) == (1344, 768)
+
+
+def test_the_size_of_the_command_line_wins_and_is_what_options_are_checked_at(
+    run: Run, asking, out: Path, studio: Studio
+) -> None:
+    run("render", asking("size: 1344x768, render: {steps: 8}"), "--out", out, "--size", "512x512")
+    asked = [request for request in studio.requests if isinstance(request, SubmitShotsRequest | CheckOptionsRequest)]
+    assert {type(request) for request in asked} == {SubmitShotsRequest, CheckOptionsRequest}
+    assert {(request.width_px, request.height_px) for request in asked} == {(512, 512)}
+
+
+@pytest.mark.parametrize("size", ["big", "1340x768", "1344x128", "2056x768", "1344"])
+def test_a_size_of_the_command_line_that_cannot_be_drawn_is_refused_with_the_limit(
+    run: Run, shot_list: Path, out: Path, size: str
+) -> None:
+    ended = run("render", shot_list, "--out", out, "--size", size)
+    told = " ".join(ended.err.replace("│", " ").split())
+    assert ended.code == 2
+    assert f"'{size}' is no size such as 1344x768; sides are multiples of 8 from 256 to 2048 px" in told
+    assert "--size" in told
+
+
+def test_a_size_of_the_command_line_that_the_films_aspect_contradicts_is_told_with_all_else(
+    run: Run, asking, out: Path, studio: Studio
+) -> None:
+    shots = asking("aspect: '9:16', render: {steps: 0}")
+    ended = run("render", shots, "--out", out, "--size", "1344x768")
+    assert ended.code == 2
+    assert "--size: '1344x768' is 1.75:1, and film.aspect is '9:16'; give one; 432x768 has that aspect" in ended.err
+    assert "film.render.steps" in ended.err
+    assert not studio.characters

@@ -141,7 +141,7 @@ def candidates(hint):
         return ARGUMENTS[hint]
     name = getattr(hint, "__name__", str(hint))
     if name == "Job":
-        return (Mock(queue_key=7, priority=7, state="ready"),)
+        return (Mock(queue_key=7, priority=7, state="ready", renderer="x"),)
     if name in {"Collection", "Sequence", "Set", "list"}:
         (element,) = get_args(hint)
         return ([*ARGUMENTS[element]],) if element in ARGUMENTS else None
@@ -170,11 +170,13 @@ async def recorded():
 
 
 def _given(kind, collections, recorder):
-    """Yield what it is made of: collections in the order of its parameters, empty files, and nothing that computes."""
+    """Yield what it is made of: collections in the order of its parameters, a name, empty files, and mere mocks."""
     over = iter([Aggregates(Any, each, recorder, Mock(), Mock()) for each in collections])
     for parameter in inspect.signature(kind).parameters.values():
         if parameter.annotation.startswith("Aggregates"):
             yield next(over)
+        elif parameter.annotation == "str | None":
+            yield "x"
         else:
             yield InMemoryObjectStore() if parameter.annotation == "ObjectStore" else Mock()
 

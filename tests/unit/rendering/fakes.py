@@ -46,6 +46,7 @@ class InMemoryJobs:
         self.refused = 0
         self.reads = 0
         self.leases = 0
+        self.renderer: str | None = None
         self._answered: tuple[asyncio.Event, asyncio.Event] | None = None
 
     def hold_leases(self) -> tuple[asyncio.Event, asyncio.Event]:
@@ -118,11 +119,15 @@ class InMemoryJobs:
     async def unfinished(self, project: str | None, limit: int) -> int:
         return min(limit, sum(not one.job.finished and project in (None, one.project) for one in self._queue()))
 
+    async def undrawn(self, limit: int) -> int:
+        return min(limit, sum(not one.job.finished and self._may_draw(one.job) for one in self._queue()))
+
     async def lease(self, now: float, until: float, token: str, limit: int, least_priority: int = 0) -> list[OwnedJob]:
         if self.away:
             raise self.away
         self.leases += 1
         inline = (one for one in self._queue() if one.job.line_key is not None and one.job.priority >= least_priority)
+        inline = (one for one in inline if self._may_draw(one.job))
         line = sorted(inline, key=lambda one: one.job.line_key or 0)
         taken = [OwnedJob(one.project, leased(one.job, token, now, until)) for one in line[:limit]]
         self.stored |= {(one.project, one.job.id): one.job for one in taken}
@@ -131,6 +136,9 @@ class InMemoryJobs:
             written.set()
             await may_answer.wait()
         return taken
+
+    def _may_draw(self, job: Job) -> bool:
+        return self.renderer is None or job.renderer in (self.renderer, None)
 
     def _looks(self, state: str) -> list[OwnedJob]:
         found = [one for one in self._queue() if one.job.state == state and one.job.look_time is not None]

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from continuity.hosting.platform import open_platform
 from continuity.kernel.errors import InvalidValue
+from continuity.kernel.values import Change
+from continuity.messaging.repository import Aggregates
+from services.rendering.adapters.stored_jobs import JOBS, StoredJobs
 from services.rendering.bootstrap import COLLECTIONS, bootstrap
+from services.rendering.domain.job import READY, Job, handed_over
+from services.rendering.entrypoints.mapping import CODEC
 from services.rendering.settings import Settings
+from tests.unit.rendering.builders import PROJECT, job_in
 
 
 @pytest.mark.parametrize(
@@ -44,5 +52,23 @@ async def test_a_service_whose_settings_no_shot_could_be_drawn_with_does_not_sta
     try:
         with pytest.raises(InvalidValue, match="CONTINUITY_SAMPLER: 'eular' is not acceptable; did you mean 'euler'"):
             await bootstrap(settings, platform)
+    finally:
+        await platform.close()
+
+
+async def test_jobs_that_wait_for_another_renderer_are_no_work_for_this_one(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    platform = await open_platform(settings, COLLECTIONS, broker_forgets=True)
+    hosted = await bootstrap(settings, platform)
+    nobody: Any = Mock(owner="nobody")
+    jobs = StoredJobs(Aggregates(Job, JOBS, platform.documents, CODEC, nobody))
+    try:
+        assert hosted.idle
+        assert hosted.close
+        await jobs.add_each(PROJECT, [Change(replace(job_in(READY), renderer="sdxl"))])
+        assert await hosted.idle()
+        await jobs.change(PROJECT, job_in(READY).id, lambda job: handed_over(job, "previz", 200.0))
+        assert not await hosted.idle()
+        await hosted.close()
     finally:
         await platform.close()

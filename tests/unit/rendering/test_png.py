@@ -15,7 +15,8 @@ from continuity.compute.pool import CpuPool
 from continuity.objects.memory import InMemoryObjectStore
 from continuity.wire.conversion import closed
 from services.rendering.adapters.keyframe_files import StoredKeyframeFiles, settings_of
-from services.rendering.adapters.png import decode_keyframe, encode_keyframe, manifest_text, parameters_text
+from services.rendering.adapters.parameters import parameters_text
+from services.rendering.adapters.png import decode_keyframe, encode_keyframe, manifest_text
 from services.rendering.domain.job import RENDERING, Job
 from services.rendering.domain.keyframe import Prompt
 from services.rendering.domain.render_options import RenderOptions

@@ -14,10 +14,18 @@ from continuity.wire.conversion import from_message
 from engine.request import HiresFix as EngineHiresFix
 from engine.request import LoraUse as EngineLoraUse
 from engine.request import RenderRequest
+from engine.samplers.names import NAMES, SCHEDULES
 from services.rendering.adapters.sdxl_options import SdxlChoice
 from services.rendering.adapters.sdxl_rules import EngineRules
 from services.rendering.domain.job import Job, submitted
-from services.rendering.domain.render_options import HiresFix, LoraUse, RenderOptions, SourceImage, merged
+from services.rendering.domain.render_options import (
+    HiresFix,
+    LoraUse,
+    RenderOptions,
+    SourceImage,
+    merged,
+    without_schedule,
+)
 from services.rendering.domain.shot import Shot
 from services.rendering.domain.submission import Submission
 from services.rendering.entrypoints.mapping import job_message, shots_asked
@@ -84,6 +92,33 @@ def test_a_field_of_the_shot_wins_over_the_films_and_the_others_stay(name: str) 
     own = replace(RenderOptions(), **{name: getattr(FULL, name)})
     together = merged(film, own)
     assert together == replace(film, **{name: getattr(FULL, name)})
+
+
+@pytest.mark.parametrize(
+    ("film", "own", "sampler", "schedule"),
+    [
+        (("DPM++ 2M Karras", ""), ("", "sgm_uniform"), "DPM++ 2M", "sgm_uniform"),
+        (("DPM++ 2M SGM Uniform", ""), ("", "karras"), "DPM++ 2M", "karras"),
+        (("Euler", "exponential"), ("DPM++ 2M Karras", ""), "DPM++ 2M Karras", ""),
+        (("Euler", "exponential"), ("DPM++ 2M", ""), "DPM++ 2M", "exponential"),
+        (("Euler Karras", ""), ("DPM++ 2M", ""), "DPM++ 2M", ""),
+        (("Euler", ""), ("DPM++ 2M Karras", "beta"), "DPM++ 2M Karras", "beta"),
+    ],
+)
+def test_a_schedule_in_a_samplers_name_is_said_by_whoever_says_the_sampler(
+    film: tuple[str, str], own: tuple[str, str], sampler: str, schedule: str
+) -> None:
+    together = merged(*(RenderOptions(sampler=name, schedule=said) for name, said in (film, own)))
+    assert together
+    assert (together.sampler, together.schedule) == (sampler, schedule)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_schedule_that_the_engine_reads_in_a_samplers_name_is_taken_out_of_it(name: str, schedule: str) -> None:
+    assert without_schedule(name) == name
+    for carrying in (f"{name}-{schedule}", f" {name} {schedule.replace('-', ' ').title()} "):
+        assert without_schedule(carrying).strip() == name
 
 
 def test_loras_of_the_shot_win_as_a_whole() -> None:
@@ -153,6 +188,8 @@ async def test_pictures_that_many_shots_share_are_looked_for_once() -> None:
         ({"sampler": "eular"}, "sampler", "did you mean 'euler'?"),
         ({"schedule": "kerras"}, "schedule", "did you mean 'karras'?"),
         ({"sampler": "DDIM", "schedule": "karras"}, "schedule", "ddim knows normal"),
+        ({"sampler": "DPM++ 2M Karras", "schedule": "exponential"}, "schedule", "'DPM++ 2M Karras' says karras"),
+        ({"sampler": "Euler a Karras"}, "sampler", "euler-ancestral knows normal"),
         ({"checkpoint": "sdxl-turbo", "steps": 20}, "steps", "sdxl-turbo is drawn in 1 to 4"),
         ({"loras": (LoraUse("lcm-lora-sdxl"),), "guidance": 7.0}, "guidance", "lcm takes at most 2"),
         ({"hires": HiresFix(4.0)}, "hires.scale", "4096"),
@@ -184,6 +221,18 @@ async def test_what_cannot_be_drawn_is_refused_by_the_path_of_its_field(
 async def test_of_a_film_and_a_shot_that_do_not_agree_the_one_who_said_it_is_named() -> None:
     wrong = await refusal(shot(1, options=RenderOptions(sampler="ddim")), film=RenderOptions(schedule="karras"))
     assert wrong.field == "options.schedule"
+
+
+async def test_a_schedule_of_the_shot_is_drawn_with_though_the_films_sampler_carries_another() -> None:
+    film = RenderOptions(sampler="DPM++ 2M Karras")
+    await accepts()(PROJECT, sized(shot(1, options=RenderOptions(schedule="exponential")), film=film))
+
+
+async def test_a_limit_that_a_shots_lora_brings_is_told_with_the_lora_though_the_film_says_the_value() -> None:
+    of_few_steps = RenderOptions(loras=(LoraUse("grain"), LoraUse("lcm-lora-sdxl")))
+    wrong = await refusal(shot(1), shot(2, options=of_few_steps), film=RenderOptions(guidance=7.0))
+    assert (wrong.field, wrong.value) == ("options.guidance", 7.0)
+    assert wrong.limit == "lcm takes at most 2, for the LoRA 'lcm-lora-sdxl'"
 
 
 async def test_more_of_the_layout_than_img2img_takes_is_for_control_nets() -> None:

@@ -143,6 +143,8 @@ async def test_what_a_shot_leaves_open_is_as_the_service_is_set_to() -> None:
         ),
         ({"checkpoint": "sdxl"}, {"checkpoint": "sdxl-turbo"}, ("dpmpp-2m", "karras", 20, 6.0)),
         ({"schedule": "beta"}, {}, ("dpmpp-2m", "beta", 20, 6.0)),
+        ({"schedule": "beta"}, {"sampler": "DPM++ 2M SDE Karras"}, ("dpmpp-2m-sde", "beta", 20, 6.0)),
+        ({"sampler": "Euler Karras"}, {"sampler": "heun", "schedule": "beta"}, ("euler", "karras", 20, 6.0)),
     ],
     ids=str,
 )

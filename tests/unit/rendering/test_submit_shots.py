@@ -9,21 +9,21 @@ from continuity.kernel.errors import InvalidValue
 from services.rendering.domain.cast import CastEntry
 from services.rendering.domain.errors import QueueFull, RequestReused
 from services.rendering.domain.events import RenderRequested
-from services.rendering.domain.job import REQUESTED, WAITING, Job
+from services.rendering.domain.job import READY, REQUESTED, WAITING, Job
 from services.rendering.domain.render_options import RenderOptions
 from services.rendering.domain.submission import Submission
 from services.rendering.handlers.admission import Admission
 from services.rendering.handlers.fair_queue import FairQueue
 from services.rendering.handlers.freeze_cast import FreezeCast
 from services.rendering.handlers.submit_shots import ShotsAsked, SubmitShots
-from tests.unit.rendering.builders import PAD, PROJECT, WARD, shot
+from tests.unit.rendering.builders import PAD, PROJECT, WARD, leased, shot
 from tests.unit.rendering.fakes import InMemoryCast, InMemoryJobs, InMemoryQueues, InMemorySubmissions, SetClock
 
 ASKED = ShotsAsked("take-1", "Pad Nine", (shot(2), shot(1)), seed=5, priority=0, width_px=0, height_px=0)
 
 
 class Service:
-    def __init__(self, *cast: CastEntry, max_unfinished: int = 10_000) -> None:
+    def __init__(self, *cast: CastEntry, max_unfinished: int = 10_000, renderer: str | None = None) -> None:
         self.jobs = InMemoryJobs()
         self.submissions = InMemorySubmissions()
         self.cast = InMemoryCast(*cast)
@@ -34,7 +34,14 @@ class Service:
         admission = Admission(self.jobs, max_unfinished, self.clock.now)
         self.refusal: InvalidValue | None = None
         self.submit = SubmitShots(
-            self.submissions, self.jobs, self.freeze, queue, admission, self.clock, self.accept_options
+            self.submissions,
+            self.jobs,
+            self.freeze,
+            queue,
+            admission,
+            self.clock,
+            self.accept_options,
+            renderer=renderer,
         )
 
     async def accept_options(self, _project: str, _submission: Submission) -> None:
@@ -203,3 +210,39 @@ async def test_options_and_whether_a_film_is_commercial_are_content_and_reach_th
     for other in (ASKED, replace(ASKED, options=RenderOptions(steps=8))):
         with pytest.raises(RequestReused):
             await service.take(PROJECT, other)
+
+
+async def test_jobs_keep_the_renderer_of_the_service_that_accepted_them():
+    submission, jobs = await Service(renderer="sdxl").take(PROJECT, ASKED)
+    assert {submission.renderer, *(job.renderer for job in jobs)} == {"sdxl"}
+
+
+async def test_asked_for_again_where_another_renderer_draws_what_has_not_begun_is_drawn_by_that_one():
+    service = Service(renderer="sdxl")
+    submission, jobs = await service.take(PROJECT, ASKED)
+    service.jobs.stored[PROJECT, jobs[0].id] = begun = leased(replace(jobs[0], state=READY))
+    service.submit = replace(service.submit, renderer="previz")
+    again, same = await service.take(PROJECT, ASKED)
+    assert again.id == submission.id
+    assert [job.renderer for job in same] == ["sdxl", "previz"]
+    assert service.jobs.stored[PROJECT, jobs[0].id] == begun
+    assert service.jobs.stored[PROJECT, jobs[1].id] == same[1]
+
+
+async def test_another_renderer_takes_over_nothing_that_it_cannot_draw():
+    service = Service(renderer="sdxl")
+    _, jobs = await service.take(PROJECT, ASKED)
+    service.submit = replace(service.submit, renderer="previz")
+    service.refusal = InvalidValue("options.sampler", "x", "one that there is")
+    with pytest.raises(InvalidValue):
+        await service.take(PROJECT, ASKED)
+    assert [service.jobs.stored[PROJECT, job.id] for job in jobs] == jobs
+
+
+@pytest.mark.parametrize("renderer", ["sdxl", None], ids=str)
+async def test_asked_for_again_nothing_changes_where_the_same_renderer_draws_or_any_may(renderer):
+    service = Service(renderer=renderer)
+    _, jobs = await service.take(PROJECT, ASKED)
+    service.clock.seconds += 60
+    service.submit = replace(service.submit, renderer="sdxl")
+    assert (await service.take(PROJECT, ASKED))[1] == jobs

@@ -9,11 +9,12 @@ import typer
 
 from continuity.api.common.v1.object_pb2 import Failure
 from continuity.api.common.v1.shot_pb2 import ShotType
-from continuity.api.rendering.v1.job_pb2 import JOB_STATE_FAILED, Job, JobState
+from continuity.api.rendering.v1.job_pb2 import JOB_STATE_CANCELLED, JOB_STATE_FAILED, Job, JobState
 from continuity.cli.choices import choice, value
 from continuity.cli.documents import document
 from continuity.cli.exits import ExitCode
 from continuity.cli.film.board import Board
+from continuity.cli.film.drawn import described, drawn_with
 from continuity.cli.film.progress import progress
 from continuity.cli.output import facts, table
 from continuity.cli.session import AsJson, Session, execute
@@ -70,8 +71,9 @@ def show(job: Annotated[str, typer.Argument(help="Id of the job.")], as_json: As
     async def work(session: Session) -> None:
         async with session.connected() as client:
             found = await client.shots.find(job)
-        shown = document(found.job) | {"image_url": found.image_url or None}
-        session.output.show(shown, facts(_described(found.job) | {"image": found.image_url}))
+            drawn = await drawn_with(client, found.job)
+        shown = document(found.job) | {"image_url": found.image_url or None, "drawn": drawn}
+        session.output.show(shown, facts(_described(found.job) | described(drawn) | {"image": found.image_url}))
 
     execute(work, as_json=as_json)
 
@@ -101,13 +103,21 @@ def cancel(jobs: JobIds = None, submission: Submission = "", as_json: AsJson = F
 
     async def work(session: Session) -> None:
         async with session.connected() as client:
+            before = [await _is_cancelled(client, job) for job in jobs or ()]
             cancelled = [await client.shots.cancel(job) for job in jobs or ()]
             if submission:
                 await _require_submission(client, submission)
                 cancelled += await _cancel_submission(client, submission)
-        session.output.show({"jobs": [document(job) for job in cancelled]}, f"cancelled {len(cancelled)}")
+        was = f", {sum(before)} had been before" if any(before) else ""
+        session.output.show(
+            {"jobs": [document(job) for job in cancelled]}, f"cancelled {len(cancelled) - sum(before)}{was}"
+        )
 
     execute(work, as_json=as_json)
+
+
+async def _is_cancelled(client: ContinuityClient, job: str) -> bool:
+    return (await client.shots.get(job)).state == JOB_STATE_CANCELLED
 
 
 async def _cancel_submission(client: ContinuityClient, submission: str) -> list[Job]:
@@ -158,6 +168,8 @@ def _row(job: Job) -> tuple[str, ...]:
 
 def _state(job: Job) -> str:
     state = word(JobState.DESCRIPTOR, job.state)
+    if job.state not in FINISHED and job.renderer:
+        state = f"{state} for {job.renderer}"
     if not job.HasField("queue_position"):
         return state
     more = " or more" if job.queue_position >= MOST_AHEAD else ""

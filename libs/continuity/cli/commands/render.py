@@ -13,6 +13,7 @@ from continuity.cli.film.submission import Overrides
 from continuity.cli.session import AsJson, Session, execute
 from continuity.client.shotlist import RenderOptions
 from continuity.client.shotlist.schema import properties
+from continuity.client.shotlist.size import SIDES, Size, size_of
 
 MAX_SEED = 4_294_967_295
 MAX_STEPS, MAX_IMAGES = (properties("render")[name]["maximum"] for name in ("steps", "images"))
@@ -26,6 +27,13 @@ def _model_name(given: str) -> str:
     return given
 
 
+def _size(written: str) -> Size:
+    wanted = size_of(written.strip())
+    if wanted is None:
+        raise typer.BadParameter(f"{written!r} is no size such as 1344x768; {SIDES}")
+    return wanted
+
+
 def render(
     *,
     shot_list: Annotated[
@@ -34,6 +42,9 @@ def render(
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder for keyframes, contact sheet and manifest.")],
     style: Annotated[str | None, typer.Option(help="Style of every shot, whatever the list says.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of the film.")] = None,
+    size: Annotated[
+        Size | None, typer.Option(parser=_size, metavar="WIDTHxHEIGHT", help="Size of every picture in pixels.")
+    ] = None,
     checkpoint: Annotated[
         str, typer.Option(callback=_model_name, metavar="NAME", help="Model of every shot, for SDXL.")
     ] = "",
@@ -54,11 +65,14 @@ def render(
     digits, such as 1-01.png; other takes of the shot are 1-01-take2.png and so on.
 
     Characters and locations of the list are added, or changed to what the list says. The same list again gives the
-    same jobs, and so takes no time; only shots that failed or were cancelled are rendered anew. Ctrl-C leaves the jobs
+    same jobs, the newest after --again, and so takes no time; only shots that failed or were cancelled are rendered
+    anew. Keyframes of an earlier run whose shot has none now are put aside in OUT/earlier. Ctrl-C leaves the jobs
     running.
     """
     render = RenderOptions(checkpoint=checkpoint, steps=steps, images=images)
-    overrides = Overrides(style=style, render=render, seed=seed, priority=priority, again=again, within_s=within)
+    overrides = Overrides(
+        style=style, render=render, size=size, seed=seed, priority=priority, again=again, within_s=within
+    )
     order = Order(shot_list, out, overrides, wait=not no_wait)
 
     async def work(session: Session) -> ExitCode:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 
@@ -24,6 +25,8 @@ DEFAULT_HEIGHT_M = 1.70
 AT_ONCE = 4
 LOOKS_AGAIN = 2
 Note = Callable[[str], None]
+Made = tuple[str, str, str]
+"""A name of the list, the id by which the project has it, and a hash of what the list says of it."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +42,21 @@ async def bring_in(client: ContinuityClient, shots: shotlist.ShotList, note: Not
     """Add what is missing and change what differs, so that the project holds what the list says."""
     limit = asyncio.Semaphore(AT_ONCE)
 
-    async def character(wanted: shotlist.Character) -> tuple[str, str, str]:
+    async def character(wanted: shotlist.Character) -> Made:
         async with limit:
             photo = await asyncio.to_thread(read_photo, wanted.photo)
             kept = await _character(client, wanted, photo, note)
             return wanted.name, kept.id, _hash(wanted.keep_background, wanted.description, wanted.height_m, photo)
 
-    async def location(wanted: shotlist.Location) -> tuple[str, str, str]:
+    async def location(wanted: shotlist.Location) -> Made:
         async with limit:
             photo = await asyncio.to_thread(read_photo, wanted.photo) if wanted.photo else b""
             saved = await _location(client, wanted, photo)
             said = (wanted.type, wanted.description, wanted.time_of_day, wanted.weather)
             return wanted.name, saved, _hash(*said, photo)
 
-    characters = await asyncio.gather(*map(character, shots.characters))
-    locations = await asyncio.gather(*map(location, shots.locations))
+    characters = await _all(map(character, shots.characters))
+    locations = await _all(map(location, shots.locations))
     return Cast(_ids(characters), _ids(locations), _hash(*characters, *locations))
 
 
@@ -74,17 +77,51 @@ async def _character(
     if existing and not (changed := _differences(existing, wanted, photo)):
         return existing
     if existing:
-        # The list is what the film is to be; jobs that have the old one in their cast keep it.
-        note(f"{wanted.name}: {', '.join(changed)} changed, making the character anew")
-        await _delete(client, existing.id)
+        note(_consequence(wanted.name, changed))
     else:
         note(f"{wanted.name}: adding the character, analysing and cutting out")
     try:
+        if existing:
+            return await _unbroken(_replace(client, existing, wanted, photo))
         return await _create(client, wanted, photo)
     except CallFailed as failed:
         if failed.status is not grpc.StatusCode.ALREADY_EXISTS or not looks_again:
             raise
     return await _character(client, wanted, photo, note, looks_again - 1)
+
+
+def _consequence(name: str, changed: list[str]) -> str:
+    return (
+        f"{name}: {', '.join(changed)} changed, making the character anew; every film of this project that names"
+        f" {name} has the new one from now on (CONTINUITY_PROJECT keeps films apart), shots handed in keep theirs"
+    )
+
+
+async def _replace(
+    client: ContinuityClient, existing: Character, wanted: shotlist.Character, photo: bytes
+) -> Character:
+    """Make the character anew. The name is free only when the one that has it is gone."""
+    await _delete(client, existing.id)
+    return await _create(client, wanted, photo)
+
+
+async def _unbroken(work: Coroutine[Any, Any, Character]) -> Character:
+    """Do the work to its end, also when it is to be cancelled amid it: half done, a character is lost."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+async def _all(works: Iterable[Awaitable[Made]]) -> list[Made]:
+    """Return what each has made, once all have ended: where one fails, no other is left amid its work."""
+    ended = await asyncio.gather(*works, return_exceptions=True)
+    for each in ended:
+        if isinstance(each, BaseException):
+            raise each
+    return [each for each in ended if not isinstance(each, BaseException)]
 
 
 async def _create(client: ContinuityClient, wanted: shotlist.Character, photo: bytes) -> Character:
@@ -139,7 +176,7 @@ async def _location(client: ContinuityClient, wanted: shotlist.Location, photo: 
     return saved.id
 
 
-def _ids(made: Iterable[tuple[str, str, str]]) -> dict[str, str]:
+def _ids(made: Iterable[Made]) -> dict[str, str]:
     return {name: id for name, id, _ in made}
 
 

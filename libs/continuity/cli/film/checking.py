@@ -13,7 +13,8 @@ from continuity.api.rendering.v1.render_service_pb2 import CheckOptionsRequest
 from continuity.cli.film.options import NOTHING, Sources, message, over
 from continuity.cli.film.submission import Overrides, frame_size
 from continuity.client import CallFailed, ContinuityClient
-from continuity.client.shotlist import Draft, RenderOptions
+from continuity.client.shotlist import Draft, RenderOptions, Size
+from continuity.client.shotlist.size import against_aspect, size_of
 from continuity.client.shotlist.tree import plain
 
 _LEFT_TO_SUBMITTING = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INVALID_ARGUMENT)
@@ -26,17 +27,18 @@ async def refusals(client: ContinuityClient, draft: Draft, overrides: Overrides)
 
     Raises ``CallFailed``.
     """
+    own = _against_aspect(draft, overrides.size)
     request = _request(draft, overrides)
     if request is None:
-        return []
+        return own
     try:
         refused = await client.shots.check_options(request)
     except CallFailed as failed:
         if failed.status in _LEFT_TO_SUBMITTING:
-            return []
+            return own
         raise
     given = set(_given(overrides.render))
-    return [(_said_by(each.field, given), not_acceptable(each.value, each.limit)) for each in refused]
+    return own + [(_said_by(each.field, given), not_acceptable(each.value, each.limit)) for each in refused]
 
 
 def not_acceptable(value: str, limit: str) -> str:
@@ -51,7 +53,7 @@ def _request(draft: Draft, overrides: Overrides) -> CheckOptionsRequest | None:
     shots = [None if own is None else over(own, overrides.render) for own in draft.shot_options()]
     if film is None and not any(shots):
         return None
-    width_px, height_px = frame_size(_aspect(draft))
+    width_px, height_px = overrides.size or _size(draft) or frame_size(_aspect(draft))
     return CheckOptionsRequest(
         options=message(film, _NOT_UPLOADED),
         shots=[message(options, _NOT_UPLOADED) or pb.RenderOptions() for options in shots],
@@ -59,6 +61,20 @@ def _request(draft: Draft, overrides: Overrides) -> CheckOptionsRequest | None:
         height_px=height_px,
         commercial=overrides.commercial or draft.film.get("commercial") is True,
     )
+
+
+def _against_aspect(draft: Draft, given: Size | None) -> list[tuple[str, str]]:
+    """Return the refusal of a size of the command line that the film's aspect contradicts."""
+    against = given and against_aspect(given, draft.film.get("aspect"))
+    if not against:
+        return []
+    said, other = against
+    return [("--size", f"{said}; {other} has that aspect" if other else said)]
+
+
+def _size(draft: Draft) -> Size | None:
+    written = draft.film.get("size")
+    return size_of(written) if isinstance(written, str) else None
 
 
 def _aspect(draft: Draft) -> str | None:

@@ -34,20 +34,25 @@ class HandedIn:
 
 
 async def hand_in(
-    client: ContinuityClient, request: SubmitShotsRequest, shot_list: Path, note: Callable[[str], None]
+    client: ContinuityClient,
+    first: SubmitShotsRequest,
+    asked: SubmitShotsRequest,
+    shot_list: Path,
+    note: Callable[[str], None],
 ) -> HandedIn:
     """Submit the shots; those whose jobs have failed or were cancelled before, once more.
 
-    Raises ``ShotListInvalid`` for what the service refuses and the list asks for, else ``CallFailed``.
+    ``first`` is the submission of the list that may be there already, ``asked`` what the command asks for now: the
+    same shots. Raises ``ShotListInvalid`` for what the service refuses and the list asks for, else ``CallFailed``.
     """
     try:
-        submitted = await client.shots.submit(request)
+        submitted = await client.shots.submit(first)
     except CallFailed as failed:
         raise _in_list(shot_list, failed) or failed from None
     jobs = list(submitted.jobs)
     renewed: set[int] = set()
     while lost := [place for place, job in enumerate(jobs) if _is_lost(job)]:
-        answer = await client.shots.submit(_only(request, jobs, lost))
+        answer = await client.shots.submit(_only(asked, jobs, lost))
         for place, job in zip(lost, answer.jobs, strict=True):
             jobs[place] = job
         renewed.update(lost)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ from continuity.client.shots import takes
 
 AT_ONCE = 4
 FOLDER = "keyframes"
+EARLIER = "earlier"
+_TAKE = re.compile(r"(-take[0-9]+)?\.png$")
+"""How the name of a shot's file ends."""
 
 
 class Keyframes:
@@ -40,7 +45,7 @@ class Keyframes:
     def file(self, job: Job, take: int = 0) -> str:
         """Return the file's path relative to the film's folder; scene, shot number and take alone make its name."""
         number = f"-take{take + 1}" if take else ""
-        return f"{FOLDER}/{job.shot.scene_id}-{job.shot.shot_number:02}{number}.png"
+        return f"{FOLDER}/{self._shot(job)}{number}.png"
 
     async def save(self, client: ContinuityClient, job: Job) -> None:
         """Download every take, unless the file has its bytes already. Raises ``CallFailed``.
@@ -52,6 +57,23 @@ class Keyframes:
             async with self._limit:
                 if await asyncio.to_thread(_sha256, path) != keyframe.object.sha256:
                     await self._save(client, job, take, path)
+
+    def put_aside_earlier(self, jobs: Iterable[Job]) -> list[str]:
+        """Move the files of earlier runs that these jobs have no take for to ``EARLIER``; return their names."""
+        there: defaultdict[str, set[str]] = defaultdict(set)
+        for path in (self.out / FOLDER).glob("*.png"):
+            there[_TAKE.sub("", path.name)].add(f"{FOLDER}/{path.name}")
+        stale = [self.out / name for job in jobs for name in sorted(there[self._shot(job)] - self._current(job))]
+        for path in stale:
+            (self.out / EARLIER).mkdir(exist_ok=True)
+            path.replace(self.out / EARLIER / path.name)
+        return [path.name for path in stale]
+
+    def _current(self, job: Job) -> set[str]:
+        return {self.file(job, take) for take in range(len(takes(job))) if self.has(job, take)}
+
+    def _shot(self, job: Job) -> str:
+        return f"{job.shot.scene_id}-{job.shot.shot_number:02}"
 
     async def _save(self, client: ContinuityClient, job: Job, take: int, path: Path) -> None:
         try:

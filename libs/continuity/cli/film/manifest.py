@@ -9,6 +9,7 @@ from typing import Any
 from continuity import __version__
 from continuity.api.rendering.v1.job_pb2 import Job, JobState, Keyframe
 from continuity.cli.documents import document
+from continuity.cli.film.drawn import drawn
 from continuity.cli.film.keyframes import Keyframes
 from continuity.client.shotlist import Film
 from continuity.client.shots import takes
@@ -64,11 +65,13 @@ def _shot(job: Job, keyframes: Keyframes) -> dict[str, Any]:
 
 
 def _take(job: Job, number: int, keyframe: Keyframe, keyframes: Keyframes) -> dict[str, Any]:
+    file = keyframes.file(job, number) if keyframes.has(job, number) else None
     return {
-        "file": keyframes.file(job, number) if keyframes.has(job, number) else None,
+        "file": file,
         "sha256": keyframe.object.sha256,
         "size_bytes": keyframe.object.size_bytes,
         "seed": keyframe.seed,
+        "drawn": drawn(keyframes.out / file) if file else None,
     }
 
 

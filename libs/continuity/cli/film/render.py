@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import grpc
+
 from continuity.api.rendering.v1.job_pb2 import JOB_STATE_SUCCEEDED, Job
-from continuity.cli.documents import document
 from continuity.cli.engine import RendererSettings
 from continuity.cli.exits import ExitCode
 from continuity.cli.files import write_atomically
@@ -19,15 +20,18 @@ from continuity.cli.film.board import Board
 from continuity.cli.film.cast import bring_in, until_ready
 from continuity.cli.film.checking import refusals
 from continuity.cli.film.handing_in import HandedIn, hand_in
-from continuity.cli.film.keyframes import Keyframes
+from continuity.cli.film.keyframes import EARLIER, Keyframes
+from continuity.cli.film.leaving import how_to_go_on, leave
 from continuity.cli.film.manifest import manifest
 from continuity.cli.film.options import upload_sources
+from continuity.cli.film.pictures import with_pictures_looked_at
 from continuity.cli.film.progress import Progress, progress
+from continuity.cli.film.renewal import Renewal
 from continuity.cli.film.sheet import sheet_png
 from continuity.cli.film.submission import Overrides, overridden, submission
 from continuity.cli.output import Output
 from continuity.cli.session import Session
-from continuity.client import ContinuityClient
+from continuity.client import CallFailed, ContinuityClient
 from continuity.client.shotlist import ShotList, read_draft
 from continuity.client.shotlist.problems import nearest
 from continuity.client.shotlist.references import Words
@@ -49,11 +53,12 @@ async def render_film(session: Session, order: Order) -> ExitCode:
     async with AsyncExitStack() as stack:
         with _saying_what_remains(session):
             client = await stack.enter_async_context(session.connected(draws=True))
-            shots, handed_in = await _prepare(client, order, session.output)
+            shots, handed_in = await _prepare(client, order, session)
         if not order.wait:
-            return _leave(handed_in, order, session.output)
+            return leave(handed_in, order.out, session.output)
         keyframes = Keyframes(order.out)
-        jobs = await _watch_and_save(client, handed_in, keyframes, session.output)
+        with _saying_what_is_kept(order, session.output):
+            jobs = await _watch_and_save(client, handed_in, keyframes, session.output)
     return await _finish(shots, handed_in.submission_id, jobs, keyframes, session.output)
 
 
@@ -69,14 +74,32 @@ def _saying_what_remains(session: Session) -> Iterator[None]:
         raise
 
 
-async def _prepare(client: ContinuityClient, order: Order, output: Output) -> tuple[ShotList, HandedIn]:
+@contextmanager
+def _saying_what_is_kept(order: Order, output: Output) -> Iterator[None]:
+    """Say, when the services go while the jobs are on their way, that nothing is lost."""
+    try:
+        yield
+    except CallFailed as failed:
+        if failed.status is grpc.StatusCode.UNAVAILABLE:
+            command = "the same command without --again" if order.overrides.again else "the same command"
+            output.note(f"what was handed in is kept, and {command} goes on from there")
+        raise
+
+
+async def _prepare(client: ContinuityClient, order: Order, session: Session) -> tuple[ShotList, HandedIn]:
+    note = session.output.note
     shots, overrides = await _read(client, order)
-    cast = await bring_in(client, shots, output.note)
-    sources = await upload_sources(client, shots, order.shot_list)
+    sources = await upload_sources(client, shots, order.shot_list)  # what is refused of them must change no character
+    cast = await bring_in(client, shots, note)
     if order.wait:
-        await until_ready(client, cast, output.note)
-    request = submission(shots, cast, sources, overrides)
-    return shots, await hand_in(client, request, order.shot_list, output.note)
+        await until_ready(client, cast, note)
+    asked = submission(shots, cast, sources, overrides)
+    renewal = Renewal(session.settings, asked, cast.content)
+    first = renewal.request(again=overrides.again)
+    handed_in = await hand_in(client, first, asked, order.shot_list, note)
+    if overrides.again:
+        renewal.keep(first, note)
+    return shots, handed_in
 
 
 async def _read(client: ContinuityClient, order: Order) -> tuple[ShotList, Overrides]:
@@ -84,7 +107,7 @@ async def _read(client: ContinuityClient, order: Order) -> tuple[ShotList, Overr
     overrides = replace(order.overrides, commercial=RendererSettings().commercial)
     if overrides.style is not None:
         overrides = replace(overrides, style=_style(overrides.style, spellings["style"]))
-    draft = read_draft(order.shot_list, spellings)
+    draft = await with_pictures_looked_at(read_draft(order.shot_list, spellings))
     shots = draft.complete(await refusals(client, draft, overrides))
     return overridden(shots, overrides), overrides
 
@@ -119,7 +142,7 @@ async def _watch_and_save(
                     saves.append(asyncio.create_task(save(finished, seen)))
             await asyncio.gather(*saves)
     except asyncio.CancelledError:
-        output.note(_how_to_go_on(output, handed_in, f"the {len(handed_in.jobs)} jobs go on without you"))
+        output.note(how_to_go_on(output, handed_in, f"the {len(handed_in.jobs)} jobs go on without you"))
         raise
     finally:
         for each in saves:
@@ -132,6 +155,8 @@ async def _finish(
     shots: ShotList, submission_id: str, jobs: list[Job], keyframes: Keyframes, output: Output
 ) -> ExitCode:
     out = keyframes.out
+    if earlier := await asyncio.to_thread(keyframes.put_aside_earlier, jobs):
+        output.note(f"no longer what the film is, and so put aside in {out / EARLIER}: {', '.join(earlier)}")
     written = manifest(shots.film, submission_id, jobs, keyframes)
     write_atomically(out / "manifest.json", json.dumps(written, indent=2, ensure_ascii=False).encode() + b"\n")
     sheet = await asyncio.to_thread(sheet_png, shots, jobs, keyframes)
@@ -153,21 +178,3 @@ def _told(written: dict[str, Any], out: Path) -> list[str]:
 
 def _name(shot: Mapping[str, Any]) -> str:
     return f"{shot['scene']}-{shot['shot']}"
-
-
-def _leave(handed_in: HandedIn, order: Order, output: Output) -> ExitCode:
-    output.show(
-        {"submission_id": handed_in.submission_id, "jobs": [document(job) for job in handed_in.jobs]},
-        _how_to_go_on(output, handed_in, f"{len(handed_in.jobs)} jobs are on their way"),
-        f"  fetch:  the same command again without --no-wait writes the files to {order.out}",
-    )
-    return ExitCode.OK
-
-
-def _how_to_go_on(output: Output, handed_in: HandedIn, what: str) -> str:
-    lines = [
-        f"  {command + ':':<7} {output.command} jobs {command} --submission {id}"
-        for id in handed_in.unfinished_submissions
-        for command in ("watch", "cancel")
-    ]
-    return "\n".join([what, *lines])

@@ -13,12 +13,11 @@ from continuity.api.rendering.v1.render_service_pb2 import SubmitShotsRequest
 from continuity.cli.choices import value
 from continuity.cli.film.cast import Cast
 from continuity.cli.film.options import NOTHING, Sources, message, over
-from continuity.client.shotlist import RenderOptions, Scene, Shot, ShotList
-from continuity.kernel.ids import new_id
+from continuity.client.shotlist import RenderOptions, Scene, Shot, ShotList, Size
+from continuity.client.shotlist.size import proportion, side
 
 FRAME_PX = 1024 * 576
 """Every aspect ratio gets as many pixels as 16:9 at 1024×576 (rounded: sides are multiples of 8)."""
-SIDE_STEP_PX, MIN_SIDE_PX, MAX_SIDE_PX = 8, 256, 2048
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Overrides:
 
     style: str | None = None
     render: RenderOptions = NOTHING
+    size: Size | None = None
     seed: int | None = None
     priority: int = 0
     again: bool = False
@@ -38,11 +38,13 @@ class Overrides:
 
 
 def overridden(shots: ShotList, overrides: Overrides) -> ShotList:
-    """Return the list with style and options in every shot, and seed and licence guard in the film."""
+    """Return the list with style and options in every shot, and seed, size and licence guard in the film."""
     commercial = shots.film.commercial or overrides.commercial
     film = replace(shots.film, render=over(shots.film.render, overrides.render), commercial=commercial)
     if overrides.seed is not None:
         film = replace(film, seed=overrides.seed)
+    if overrides.size is not None:
+        film = replace(film, size=overrides.size)
     if overrides.style is not None:
         film = replace(film, style=overrides.style)
     scenes = tuple(
@@ -58,7 +60,7 @@ def _overridden(shot: Shot, overrides: Overrides) -> Shot:
 
 def submission(shots: ShotList, cast: Cast, sources: Sources, overrides: Overrides) -> SubmitShotsRequest:
     """Return the request. Its id follows from all content, so that the same list again is the same submission."""
-    width_px, height_px = frame_size(shots.film.aspect)
+    width_px, height_px = shots.film.size or frame_size(shots.film.aspect)
     request = SubmitShotsRequest(
         film=shots.film.title,
         shots=[_shot(scene, shot, cast, sources) for scene, shot in shots.shots()],
@@ -71,23 +73,15 @@ def submission(shots: ShotList, cast: Cast, sources: Sources, overrides: Overrid
     )
     if overrides.within_s is not None:
         request.time_to_live.FromNanoseconds(int(overrides.within_s * 1e9))
-    salt = new_id() if overrides.again else ""
     content = request.SerializeToString(deterministic=True)
-    request.request_id = hashlib.sha256(
-        b"\0".join([__version__.encode(), salt.encode(), cast.content.encode(), content])
-    ).hexdigest()
+    request.request_id = hashlib.sha256(b"\0".join([__version__.encode(), cast.content.encode(), content])).hexdigest()
     return request
 
 
-def frame_size(aspect: str | None) -> tuple[int, int]:
-    """Return width and height in pixels for ``width:height`` (None: 16:9)."""
-    wide, high = map(float, (aspect or "16:9").split(":"))
-    width = math.sqrt(FRAME_PX * wide / high)
-    return _side(width), _side(FRAME_PX / width)
-
-
-def _side(px: float) -> int:
-    return min(max(SIDE_STEP_PX * round(px / SIDE_STEP_PX), MIN_SIDE_PX), MAX_SIDE_PX)
+def frame_size(aspect: str | None) -> Size:
+    """Return the size of a film that says none, for ``width:height`` (None: 16:9)."""
+    width = math.sqrt(FRAME_PX * proportion(aspect or "16:9"))
+    return Size(side(width), side(FRAME_PX / width))
 
 
 def _shot(scene: Scene, shot: Shot, cast: Cast, sources: Sources) -> shot_pb2.Shot:

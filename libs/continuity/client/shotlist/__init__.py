@@ -5,6 +5,7 @@ from continuity.client.shotlist.model import Character, Film, Location, Scene, S
 from continuity.client.shotlist.problems import Problem, ShotListInvalid
 from continuity.client.shotlist.refusals import told_in_list
 from continuity.client.shotlist.render_options import Hires, Layout, Lora, RenderOptions, Source
+from continuity.client.shotlist.size import Size
 
 __all__ = [
     "Character",
@@ -20,6 +21,7 @@ __all__ = [
     "Shot",
     "ShotList",
     "ShotListInvalid",
+    "Size",
     "Source",
     "read_draft",
     "read_shot_list",

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from continuity.client.shotlist.render_options import RenderOptions
+from continuity.client.shotlist.size import Size
 
 
 @dataclass(frozen=True)
 class Film:
-    """The film as a whole; ``aspect`` is width:height, ``render`` is for every shot."""
+    """The film as a whole; ``aspect`` is width:height, ``size`` wins over it, ``render`` is for every shot."""
 
     title: str
     style: str
     seed: int = 0
     aspect: str | None = None
+    size: Size | None = None
     commercial: bool = False
     render: RenderOptions | None = None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from continuity.client.shotlist.problems import MAX_FLAWS, Flaw, Steps, nearest, shown
+from continuity.client.shotlist.size import size_flaws
 from continuity.client.shotlist.tree import Tree
 
 MAX_SHOTS = 2_000
@@ -64,6 +65,7 @@ def referential_flaws(tree: Tree, folder: Path, words: Words) -> Iterator[Flaw]:
     yield from islice(_unknown_names(tree.data), MAX_FLAWS)
     yield from islice(_repeats(tree), MAX_FLAWS)
     yield from _missing_files(tree.data, folder)
+    yield from size_flaws(tree.data.get("film") if isinstance(tree.data, dict) else None)
     if (count := sum(1 for _ in shots(tree.data))) > MAX_SHOTS:
         yield Flaw(("scenes",), f"{MAX_SHOTS} shots are the most, these are {count}")
 

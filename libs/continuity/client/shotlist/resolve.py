@@ -8,6 +8,7 @@ from typing import Any
 from continuity.client.shotlist.model import Character, Film, Location, Scene, Shot, ShotList
 from continuity.client.shotlist.references import FIELDS, Fields, Words, entries, named
 from continuity.client.shotlist.render_options import render_options
+from continuity.client.shotlist.size import size_of
 
 DEFAULT_STYLE = "cinematic"
 
@@ -18,7 +19,7 @@ def resolve(data: Any, folder: Path, words: Words) -> ShotList:
     locations = tuple(_location(name, fields, folder, words) for _, name, fields in named(data, "locations"))
     places = {location.name: location for location in locations}
     return ShotList(
-        film=Film(**_with_render(film, folder)),
+        film=Film(**_with_size(_with_render(film, folder))),
         characters=tuple(_character(name, fields, folder) for _, name, fields in named(data, "characters")),
         locations=locations,
         scenes=tuple(_scene(fields, film["style"], places, words, folder) for _, fields in entries(data, "scenes")),
@@ -51,6 +52,10 @@ def _shot(fields: Fields, places: dict[str, Location], words: Words) -> Shot:
 
 def _with_render(fields: Fields, folder: Path) -> Fields:
     return fields | {"render": render_options(fields["render"], folder)} if "render" in fields else fields
+
+
+def _with_size(fields: Fields) -> Fields:
+    return fields | {"size": size_of(fields["size"])} if "size" in fields else fields
 
 
 def _in_words(fields: Fields, words: Words) -> Fields:

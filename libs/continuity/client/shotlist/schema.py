@@ -66,7 +66,8 @@ def _flaws(error: ValidationError, steps: Steps) -> Iterator[Flaw]:
     if rule == "additionalProperties":
         known = described["properties"]
         for key in [key for key in found if key not in known]:
-            yield Flaw((*steps, key), f"unknown key {shown(key)}", nearest(key, set(known) - set(found)), on_key=True)
+            near = nearest(key, known)
+            yield Flaw((*steps, key), f"unknown key {shown(key)}", None if near in found else near, on_key=True)
     elif rule == "required":
         for key in [key for key in limit if key not in found]:
             yield Flaw((*steps, key), f"{key!r} is missing")
