@@ -85,7 +85,9 @@ def test_the_file_tells_what_the_engine_knows_to_have_determined_it(drawn: Drawn
     assert engine["device"]
     with Image.open(io.BytesIO(drawn.png)) as picture:
         parameters = picture.text["parameters"]
-    assert f"Steps: {engine['request']['steps']}, Sampler: {engine['request']['sampler']}, " in parameters
+    steps, model_hash = engine["request"]["steps"], engine["weights"]["checkpoint"]["sha256"][:10]
+    assert f"\nSteps: {steps}, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: " in parameters
+    assert f"Model hash: {model_hash}, Model: sdxl-tiny" in parameters
 
 
 @pytest.fixture(scope="module")
