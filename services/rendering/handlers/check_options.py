@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 
 from continuity.kernel.errors import InvalidValue
 from services.rendering.domain.asked_options import AskedOptions
@@ -39,17 +37,17 @@ class CheckOptions:
         found: dict[str, InvalidValue] = {}
         options = AskedOptions(asked.options, asked.shots or (RenderOptions(),))
         for place, drawn in options.different():
-            for refused in self._refusals(drawn, asked):
+            for refused in await asyncio.to_thread(self._refusals, drawn, asked):
                 path = options.path(place, refused.field)
                 found.setdefault(path, replace(refused, field=path))
             if len(found) >= MAX_TOLD:
                 break
-            await asyncio.sleep(0)  # 2,000 shots may ask for as many different things
         return list(found.values())[:MAX_TOLD]
 
-    def _refusals(self, drawn: RenderOptions, asked: OptionsAsked) -> Iterator[InvalidValue]:
+    def _refusals(self, drawn: RenderOptions, asked: OptionsAsked) -> list[InvalidValue]:
+        """Runs beside the event loop: models are looked for on a disk."""
         width_px, height_px = asked.width_px or DEFAULT_WIDTH_PX, asked.height_px or DEFAULT_HEIGHT_PX
-        return chain(
-            self.rules.refusals(drawn, width_px, height_px),
-            self.models.refusals(drawn, commercial=asked.commercial),
-        )
+        return [
+            *self.rules.refusals(drawn, width_px, height_px),
+            *self.models.refusals(drawn, commercial=asked.commercial),
+        ]

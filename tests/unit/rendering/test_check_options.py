@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -17,8 +19,9 @@ from continuity.wire.rules import violations
 from services.rendering.adapters.sdxl_models import FolderModels
 from services.rendering.adapters.sdxl_options import SdxlChoice
 from services.rendering.adapters.sdxl_rules import EngineRules
+from services.rendering.domain import render_options
 from services.rendering.entrypoints.servicer import RenderServicer
-from services.rendering.handlers.check_options import CheckOptions
+from services.rendering.handlers.check_options import CheckOptions, OptionsAsked
 from services.rendering.settings import Settings
 
 SHOT = Shot(scene_id="1", shot_number=1, shot_type=SHOT_TYPE_WIDE)
@@ -140,3 +143,19 @@ async def test_a_model_that_is_not_for_commercial_use_is_told_of_in_a_commercial
 async def test_two_thousand_shots_with_mistakes_of_their_own_are_told_up_to_a_limit(told) -> None:
     shots = [RenderOptions(steps=1 + number % 150, sampler=f"s{number}") for number in range(2_000)]
     assert len(await told(None, *shots)) == 1_000
+
+
+async def test_a_disk_that_hangs_holds_up_nobody_else() -> None:
+    loop, looking, goes_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    class Hanging:
+        def refusals(self, *_: Any, **_more: Any) -> Iterator[Any]:
+            loop.call_soon_threadsafe(looking.set)
+            assert goes_on.wait(10), "nothing else ran meanwhile"
+            yield from ()
+
+    check = CheckOptions(Mock(refusals=Mock(return_value=())), Hanging())
+    asking = asyncio.create_task(check(OptionsAsked((render_options.RenderOptions(steps=5),))))
+    await looking.wait()
+    goes_on.set()
+    assert await asking == []
